@@ -1,0 +1,230 @@
+/*
+ * libcnn: runs ONNX image classifiers on CPUs.
+ *
+ *   cnn_runtime   threads and instruction set; one per process is enough
+ *   cnn_model     an ONNX file, checked; immutable; holds the packed weights
+ *   cnn_plan      the model compiled for given input shapes and wanted outputs; immutable
+ *   cnn_session   the memory of one run of a plan; one thread at a time
+ *
+ * Tensors cross this interface dense and row-major (NCHW for images), in host byte order. Functions
+ * that can fail return a status and fill `err` (which may be NULL) with one sentence; `*out` is
+ * written on success only. Every `..._free` accepts NULL. Runtime, models and plans may be used from
+ * any number of threads at once. A plan keeps its model alive and a session its plan, so they may be
+ * freed in any order; the runtime is freed last.
+ */
+#ifndef CNN_H
+#define CNN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CNN_VERSION "0.1.0"
+#define CNN_MAX_RANK 8
+
+typedef enum cnn_status {
+    CNN_OK = 0,
+    CNN_INVALID_ARGUMENT, /* the caller's mistake */
+    CNN_INVALID_MODEL,    /* the file is no ONNX model or breaks one of its rules */
+    CNN_UNSUPPORTED,      /* valid, but an operator, type or form this library does not run */
+    CNN_NOT_FOUND,        /* no tensor, file or kernel of that name */
+    CNN_LIMIT,            /* larger than a stated limit */
+    CNN_IO,               /* the file cannot be read */
+    CNN_OUT_OF_MEMORY,
+    CNN_OVERLOADED,       /* the task queue is full */
+} cnn_status;
+
+/* `message` is one sentence without a newline, naming the thing and the limit or rule. */
+typedef struct cnn_error {
+    cnn_status status;
+    char message[512];
+} cnn_error;
+
+/* Element types, numbered as in ONNX' TensorProto.DataType. */
+typedef enum cnn_dtype {
+    CNN_FLOAT32 = 1,
+    CNN_UINT8 = 2,
+    CNN_INT8 = 3,
+    CNN_UINT16 = 4,
+    CNN_INT16 = 5,
+    CNN_INT32 = 6,
+    CNN_INT64 = 7,
+    CNN_STRING = 8,
+    CNN_BOOL = 9,
+    CNN_FLOAT16 = 10,
+    CNN_FLOAT64 = 11,
+    CNN_UINT32 = 12,
+    CNN_UINT64 = 13,
+    CNN_BFLOAT16 = 16,
+} cnn_dtype;
+
+/* Bytes of one element; 0 for types without a fixed size. */
+size_t cnn_dtype_size(cnn_dtype dtype);
+/* ONNX' name of the type: "float32", "int64", ... */
+const char *cnn_dtype_name(cnn_dtype dtype);
+
+/* Extents, outermost first. A negative extent is symbolic: known only once an input is given. */
+typedef struct cnn_shape {
+    int rank;
+    int64_t dims[CNN_MAX_RANK];
+} cnn_shape;
+
+/* Description of a tensor; `name` lives as long as the object that it was asked of. */
+typedef struct cnn_tensor_info {
+    const char *name;
+    cnn_dtype dtype;
+    cnn_shape shape;
+} cnn_tensor_info;
+
+/* ---- runtime: the thread pool ------------------------------------------------------------- */
+
+typedef struct cnn_runtime cnn_runtime;
+
+/* Zero-initialised means defaults. */
+typedef struct cnn_runtime_options {
+    int threads;       /* 0: the CPUs that affinity and cgroup quota (v1, v2) leave us */
+    int queue;         /* tasks that may wait; 0: 1024 */
+    const char *isa;   /* "baseline", "avx2", "avx512"; NULL: $CNN_CPU, else the best there is */
+} cnn_runtime_options;
+
+cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **out,
+                              cnn_error *err);
+/* Runs what is queued, then stops the workers. No other call may be under way. */
+void cnn_runtime_free(cnn_runtime *rt);
+
+int cnn_runtime_threads(const cnn_runtime *rt);
+/* Where that number comes from: "given", "affinity", "cgroup v2 quota", "cgroup v1 quota". */
+const char *cnn_runtime_threads_origin(const cnn_runtime *rt);
+/* Name of the instruction set in use. */
+const char *cnn_runtime_isa(const cnn_runtime *rt);
+
+typedef void cnn_task_fn(void *arg);
+/*
+ * Queues `fn(arg)` for a worker. Waiting tasks come first-in first-out; a worker without a task helps
+ * the running ones with parts of their current layer. CNN_OVERLOADED if `queue` tasks already wait.
+ */
+cnn_status cnn_runtime_submit(cnn_runtime *rt, cnn_task_fn *fn, void *arg, cnn_error *err);
+/* Runs `fn(arg)` on a worker, ahead of the queue's limit, and waits; on a worker, just calls it. */
+void cnn_runtime_run(cnn_runtime *rt, cnn_task_fn *fn, void *arg);
+/* Tasks waiting at this moment. */
+size_t cnn_runtime_queued(const cnn_runtime *rt);
+
+typedef void cnn_range_fn(void *arg, size_t index);
+/* Calls `fn(arg, i)` once for each i in [0, count), on every idle worker; returns when all are done. */
+void cnn_runtime_parallel_for(cnn_runtime *rt, size_t count, cnn_range_fn *fn, void *arg);
+
+/* ---- model -------------------------------------------------------------------------------- */
+
+typedef struct cnn_model cnn_model;
+
+/* The file is read whole; external data is looked for beside it. */
+cnn_status cnn_model_load_file(cnn_runtime *rt, const char *path, cnn_model **out, cnn_error *err);
+/* `bytes` may be freed afterwards. */
+cnn_status cnn_model_load_memory(cnn_runtime *rt, const void *bytes, size_t size, cnn_model **out,
+                                 cnn_error *err);
+void cnn_model_free(cnn_model *model);
+
+/* Graph inputs that are fed by the caller (initializers are not counted), in the file's order. */
+size_t cnn_model_input_count(const cnn_model *model);
+cnn_tensor_info cnn_model_input(const cnn_model *model, size_t index);
+size_t cnn_model_output_count(const cnn_model *model);
+/* Symbolic extents are -1; a shape that the file leaves out has rank -1. */
+cnn_tensor_info cnn_model_output(const cnn_model *model, size_t index);
+/* Version of the default operator set. */
+int cnn_model_opset(const cnn_model *model);
+/* Bytes of packed weights that the model's plans share at this moment. */
+size_t cnn_model_weights_bytes(const cnn_model *model);
+/* Op type of the node that makes the last graph output `index`, e.g. "Softmax"; "" for none. */
+const char *cnn_model_output_op(const cnn_model *model, size_t index);
+
+/* Every tensor that a node of the original graph makes, in execution order. */
+size_t cnn_model_tensor_count(const cnn_model *model);
+/* `node` and `op` (may be NULL) receive the name and type of the node that makes the tensor. */
+const char *cnn_model_tensor(const cnn_model *model, size_t index, const char **node,
+                             const char **op);
+
+/* One row per node of the original graph, constants and shape arithmetic left out. */
+typedef struct cnn_layer {
+    const char *name;      /* of the node; of its first output if it has none */
+    const char *op;
+    cnn_tensor_info output; /* the first one */
+    uint64_t params;       /* elements of the initializers that it alone or first uses */
+    uint64_t macs;         /* multiply-accumulates of one run */
+} cnn_layer;
+
+typedef struct cnn_summary {
+    size_t layer_count;
+    cnn_layer *layers;
+    uint64_t params; /* every initializer counted once */
+    uint64_t macs;
+} cnn_summary;
+
+/*
+ * The layer table for given input shapes, one per model input (NULL: the model's own, symbolic
+ * extents taken as 1 for the first and as an error for others). Names belong to the model.
+ */
+cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_shapes,
+                              cnn_summary **out, cnn_error *err);
+void cnn_summary_free(cnn_summary *summary);
+
+/* ---- plan --------------------------------------------------------------------------------- */
+
+typedef struct cnn_plan cnn_plan;
+
+/* Zero-initialised means defaults. */
+typedef struct cnn_plan_options {
+    const cnn_shape *input_shapes; /* one per model input; NULL as in cnn_summary_create */
+    const char *const *outputs;    /* tensor names of the original graph; NULL: the graph's outputs */
+    size_t output_count;
+} cnn_plan_options;
+
+/* Compiles; weights that another plan of the model has packed already are shared. */
+cnn_status cnn_plan_create(cnn_model *model, const cnn_plan_options *options, cnn_plan **out,
+                           cnn_error *err);
+void cnn_plan_free(cnn_plan *plan);
+
+size_t cnn_plan_input_count(const cnn_plan *plan);
+cnn_tensor_info cnn_plan_input(const cnn_plan *plan, size_t index);
+size_t cnn_plan_output_count(const cnn_plan *plan);
+/* In the order asked for; all extents known. */
+cnn_tensor_info cnn_plan_output(const cnn_plan *plan, size_t index);
+/* Bytes of activations of one session. */
+size_t cnn_plan_arena_bytes(const cnn_plan *plan);
+
+/* One executed step: a node with whatever was fused into it. */
+typedef struct cnn_step_info {
+    const char *name;   /* of the node */
+    const char *op;     /* its op type, "Reorder" for a change of layout */
+    const char *kernel; /* the kernel chosen */
+    cnn_shape shape;    /* of its first output */
+    uint64_t macs;
+} cnn_step_info;
+
+size_t cnn_plan_step_count(const cnn_plan *plan);
+cnn_step_info cnn_plan_step(const cnn_plan *plan, size_t index);
+
+/* ---- session ------------------------------------------------------------------------------ */
+
+typedef struct cnn_session cnn_session;
+
+cnn_status cnn_session_create(cnn_plan *plan, cnn_session **out, cnn_error *err);
+void cnn_session_free(cnn_session *session);
+
+/* Buffer of input `index`, to be filled before each run; owned by the session. */
+void *cnn_session_input(cnn_session *session, size_t index);
+/* Computes. Called off the pool it runs on a worker and waits. Allocates nothing. */
+void cnn_session_run(cnn_session *session);
+/* Output `index` of the last run, valid until the next run or free. */
+const void *cnn_session_output(const cnn_session *session, size_t index);
+/* From now on measure each step; `nanoseconds` (one per step) is added to at every run. NULL stops. */
+void cnn_session_profile(cnn_session *session, uint64_t *nanoseconds);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
