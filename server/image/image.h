@@ -1,0 +1,156 @@
+/* image.h: bytes -> pixels -> input tensor.
+ *
+ * The library decodes JPEG, PNG and WebP into upright 8-bit RGB and turns such an image into the
+ * float tensor a network expects, resampling exactly as Pillow does. It knows neither HTTP nor the
+ * engine, keeps no global state, never prints, and may be called from any number of threads as long
+ * as no two of them share an image or a scratch.
+ *
+ * Functions that can fail return an image_code and, when it is not IMAGE_OK, describe the failure in
+ * *err. err may be NULL. Out parameters are written only on success.
+ */
+#ifndef CNNSERVE_IMAGE_H
+#define CNNSERVE_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- errors ------------------------------------------------------------------------------- */
+
+typedef enum {
+    IMAGE_OK = 0,
+    IMAGE_UNSUPPORTED, /* the bytes are of no format that is decoded here (HTTP 415) */
+    IMAGE_UNDECODABLE, /* the format is known, the file is damaged or truncated (HTTP 422) */
+    IMAGE_TOO_LARGE,   /* more pixels, or a longer side, than the limits allow (HTTP 413) */
+    IMAGE_MEMORY,      /* an allocation failed */
+    IMAGE_INVALID      /* a bad argument: a spec that contradicts itself, a wrong tensor size */
+} image_code;
+
+typedef struct {
+    image_code code;
+    char message[256]; /* one English sentence without a full stop, for the person who sent the file */
+} image_error;
+
+/* "ok", "unsupported", ...; never NULL. */
+const char *image_code_name(image_code code);
+
+/* ---- decoding ----------------------------------------------------------------------------- */
+
+typedef struct {
+    uint8_t *pixels; /* (height, width, 3) RGB, rows without padding; owned, see image_free */
+    int width;
+    int height;
+} image;
+
+typedef struct {
+    const char *format; /* "jpeg", "png" or "webp"; a constant */
+    int width;          /* after orientation */
+    int height;
+    int orientation; /* EXIF, 1 to 8; 1 also if absent or invalid. Already applied to the pixels */
+} image_info;
+
+#define IMAGE_DEFAULT_MAX_PIXELS 50000000
+#define IMAGE_DEFAULT_MAX_SIDE 65535
+
+typedef struct {
+    size_t max_pixels; /* width x height; 0 means IMAGE_DEFAULT_MAX_PIXELS */
+    int max_side;      /* width, and height; 0 means, and at most, IMAGE_DEFAULT_MAX_SIDE */
+} image_limits;
+
+/* Decodes a whole file held in memory. The file's signature decides its format. Transparency is
+ * composited over white, grey becomes R = G = B, 16-bit samples are scaled to 8, CMYK is converted as
+ * Pillow converts it, colour profiles and gamma are ignored. Of an animation the first frame is taken.
+ *
+ * The limits are checked against the file's header, before anything of the picture's size is
+ * allocated. limits may be NULL (the defaults); info and err may be NULL.
+ * On success the caller owns out->pixels; otherwise *out and *info are as they were. */
+image_code image_decode(const void *bytes, size_t size, const image_limits *limits, image *out,
+                        image_info *info, image_error *err);
+
+/* Frees the pixels and zeroes the struct. NULL and a zeroed image are accepted. */
+void image_free(image *img);
+
+/* ---- preprocessing ------------------------------------------------------------------------ */
+
+typedef enum { IMAGE_RGB, IMAGE_BGR, IMAGE_GRAY } image_color;
+
+typedef enum {
+    IMAGE_RESIZE_NONE,     /* as it is */
+    IMAGE_RESIZE_SHORTEST, /* shorter side to size, the other in proportion, as torchvision's Resize(int) */
+    IMAGE_RESIZE_EXACT     /* to size, the proportions change */
+} image_resize;
+
+typedef enum {
+    IMAGE_NEAREST,
+    IMAGE_BILINEAR, /* these three are antialiased when reducing, as in Pillow */
+    IMAGE_BICUBIC,
+    IMAGE_LANCZOS
+} image_filter;
+
+typedef enum { IMAGE_NCHW, IMAGE_NHWC } image_layout;
+
+#define IMAGE_MAX_CHANNELS 3
+#define IMAGE_MAX_SIZE 16384           /* of size and crop, each side */
+#define IMAGE_MAX_TENSOR_PIXELS (1 << 26) /* height x width of a tensor */
+
+/* What model.json's "input" says, plus what the graph says (layout, channels). Plain data: copy it
+ * freely. The order of work is Pillow's and torchvision's: convert to grey if asked, resize, centre
+ * crop (an image smaller than the crop is padded with pixel value 0), then
+ * value = (pixel * scale - mean[c]) / std[c], c counting in the colour order fed. */
+typedef struct {
+    image_color color;
+    int channels; /* 3; for IMAGE_GRAY 1, or 3 (the grey value three times) */
+    image_layout layout;
+    image_resize resize;
+    image_filter filter;
+    int size_h; /* not read for IMAGE_RESIZE_NONE; for IMAGE_RESIZE_SHORTEST both must be the same */
+    int size_w;
+    int crop_h; /* 0 and 0: no crop */
+    int crop_w;
+    float scale;
+    float mean[IMAGE_MAX_CHANNELS];
+    float std[IMAGE_MAX_CHANNELS]; /* not 0 */
+} image_spec;
+
+/* What a model folder without any file means: RGB, shorter side to 256/224 of the input's longer
+ * side, bilinear, centre crop to the input, 1/255, ImageNet's mean and std; NCHW, 3 channels. */
+image_spec image_spec_default(int input_h, int input_w);
+
+/* IMAGE_OK if the spec is usable, otherwise IMAGE_INVALID with the rule it breaks. */
+image_code image_spec_check(const image_spec *spec, image_error *err);
+
+/* The height and width of the tensor that an image of width x height gives under spec. The same for
+ * every image if the spec crops or resizes exactly; otherwise it depends on the image. */
+image_code image_tensor_size(const image_spec *spec, int width, int height, int *out_h, int *out_w,
+                             image_error *err);
+
+/* Working memory of image_to_tensor. Start from a zeroed struct; one per thread. It grows to what the
+ * largest call needed, so that in a steady state nothing is allocated; a call that needs more than
+ * IMAGE_SCRATCH_KEEP bytes gives the excess back when it returns. */
+#define IMAGE_SCRATCH_KEEP ((size_t)8 << 20)
+
+typedef struct {
+    void *memory;
+    size_t capacity;
+} image_scratch;
+
+void image_scratch_free(image_scratch *scratch);
+
+/* Writes the tensor of one image: out is (channels, out_h, out_w), or (out_h, out_w, channels) for
+ * IMAGE_NHWC, without padding, owned by the caller. out_h and out_w must be what image_tensor_size
+ * gives, otherwise IMAGE_INVALID. scratch may be NULL (memory is then allocated for the call).
+ *
+ * The 8-bit pixels behind the values are those of Pillow's Image.resize, bit for bit. Only the part
+ * of the source that the crop shows is read. */
+image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, int out_w, float *out,
+                           image_scratch *scratch, image_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
