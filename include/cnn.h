@@ -8,9 +8,9 @@
  *
  * Tensors cross this interface dense and row-major (NCHW for images), in host byte order. Functions
  * that can fail return a status and fill `err` (which may be NULL) with one sentence; `*out` is
- * written on success only. Every `..._free` accepts NULL. Runtime, models and plans may be used from
- * any number of threads at once. A plan keeps its model alive and a session its plan, so they may be
- * freed in any order; the runtime is freed last.
+ * written on success only. Every `..._free` accepts NULL. Runtime, models and plans may be used
+ * from any number of threads at once. A plan keeps its model alive and a session its plan, so they
+ * may be freed in any order; the runtime is freed last.
  */
 #ifndef CNN_H
 #define CNN_H
@@ -22,8 +22,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
-#define CNN_VERSION "0.1.0"
+#define CNN_VERSION  "0.1.0"
 #define CNN_MAX_RANK 8
 
 typedef enum cnn_status {
@@ -35,7 +36,7 @@ typedef enum cnn_status {
     CNN_LIMIT,            /* larger than a stated limit */
     CNN_IO,               /* the file cannot be read */
     CNN_OUT_OF_MEMORY,
-    CNN_OVERLOADED,       /* the task queue is full */
+    CNN_OVERLOADED, /* the task queue is full */
 } cnn_status;
 
 /* `message` is one sentence without a newline, naming the thing and the limit or rule. */
@@ -86,9 +87,9 @@ typedef struct cnn_runtime cnn_runtime;
 
 /* Zero-initialised means defaults. */
 typedef struct cnn_runtime_options {
-    int threads;       /* 0: the CPUs that affinity and cgroup quota (v1, v2) leave us */
-    int queue;         /* tasks that may wait; 0: 1024 */
-    const char *isa;   /* "baseline", "avx2", "avx512"; NULL: $CNN_CPU, else the best there is */
+    int threads;     /* 0: the CPUs that affinity and cgroup quota (v1, v2) leave us */
+    int queue;       /* tasks that may wait; 0: 1024 */
+    const char *isa; /* "baseline", "avx2", "avx512"; NULL: $CNN_CPU, else the best there is */
 } cnn_runtime_options;
 
 cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **out,
@@ -104,8 +105,9 @@ const char *cnn_runtime_isa(const cnn_runtime *rt);
 
 typedef void cnn_task_fn(void *arg);
 /*
- * Queues `fn(arg)` for a worker. Waiting tasks come first-in first-out; a worker without a task helps
- * the running ones with parts of their current layer. CNN_OVERLOADED if `queue` tasks already wait.
+ * Queues `fn(arg)` for a worker. Waiting tasks come first-in first-out; a worker without a task
+ * helps the running ones with parts of their current layer. CNN_OVERLOADED if `queue` tasks already
+ * wait.
  */
 cnn_status cnn_runtime_submit(cnn_runtime *rt, cnn_task_fn *fn, void *arg, cnn_error *err);
 /* Runs `fn(arg)` on a worker, ahead of the queue's limit, and waits; on a worker, just calls it. */
@@ -114,7 +116,8 @@ void cnn_runtime_run(cnn_runtime *rt, cnn_task_fn *fn, void *arg);
 size_t cnn_runtime_queued(const cnn_runtime *rt);
 
 typedef void cnn_range_fn(void *arg, size_t index);
-/* Calls `fn(arg, i)` once for each i in [0, count), on every idle worker; returns when all are done. */
+/* Calls `fn(arg, i)` once for each i in [0, count), on every idle worker; returns when all are
+ * done. */
 void cnn_runtime_parallel_for(cnn_runtime *rt, size_t count, cnn_range_fn *fn, void *arg);
 
 /* ---- model -------------------------------------------------------------------------------- */
@@ -149,11 +152,11 @@ const char *cnn_model_tensor(const cnn_model *model, size_t index, const char **
 
 /* One row per node of the original graph, constants and shape arithmetic left out. */
 typedef struct cnn_layer {
-    const char *name;      /* of the node; of its first output if it has none */
+    const char *name; /* of the node; of its first output if it has none */
     const char *op;
     cnn_tensor_info output; /* the first one */
-    uint64_t params;       /* elements of the initializers that it alone or first uses */
-    uint64_t macs;         /* multiply-accumulates of one run */
+    uint64_t params;        /* elements of the initializers that it alone or first uses */
+    uint64_t macs;          /* multiply-accumulates of one run */
 } cnn_layer;
 
 typedef struct cnn_summary {
@@ -178,7 +181,7 @@ typedef struct cnn_plan cnn_plan;
 /* Zero-initialised means defaults. */
 typedef struct cnn_plan_options {
     const cnn_shape *input_shapes; /* one per model input; NULL as in cnn_summary_create */
-    const char *const *outputs;    /* tensor names of the original graph; NULL: the graph's outputs */
+    const char *const *outputs; /* tensor names of the original graph; NULL: the graph's outputs */
     size_t output_count;
 } cnn_plan_options;
 
@@ -220,9 +223,11 @@ void *cnn_session_input(cnn_session *session, size_t index);
 void cnn_session_run(cnn_session *session);
 /* Output `index` of the last run, valid until the next run or free. */
 const void *cnn_session_output(const cnn_session *session, size_t index);
-/* From now on measure each step; `nanoseconds` (one per step) is added to at every run. NULL stops. */
+/* From now on measure each step; `nanoseconds` (one per step) is added to at every run. NULL stops.
+ */
 void cnn_session_profile(cnn_session *session, uint64_t *nanoseconds);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,42 @@
+/* Errors, checked arithmetic and allocation that every part of the engine uses. */
+#ifndef BASE_BASE_H
+#define BASE_BASE_H
+
+#include <cnn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)       ((a) < (b) ? (a) : (b))
+#define MAX(a, b)       ((a) > (b) ? (a) : (b))
+
+/* Alignment of every buffer that kernels touch: a cache line, and a vector of any instruction set.
+ */
+#define CNN_ALIGN 64
+
+/* Fills `err` (may be NULL) and returns `status`, so that `return cnn_fail(...)` reads well. */
+cnn_status cnn_fail(cnn_error *err, cnn_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The failure of an allocation of `bytes`. */
+cnn_status cnn_fail_memory(cnn_error *err, size_t bytes);
+
+/* True, with `*out` set, when the result fits; false on overflow or a negative operand. */
+bool cnn_mul_size(size_t a, size_t b, size_t *out);
+bool cnn_add_size(size_t a, size_t b, size_t *out);
+
+/* Elements of a shape whose extents are all known; false on overflow or a symbolic extent. */
+bool cnn_shape_elements(const cnn_shape *shape, size_t *out);
+bool cnn_shape_equal(const cnn_shape *a, const cnn_shape *b);
+/* "1x3x224x224" (symbolic extents as "?"); returns `buffer`. A scalar is "scalar". */
+const char *cnn_shape_text(const cnn_shape *shape, char *buffer, size_t size);
+
+/* Aligned to CNN_ALIGN, at least one byte; NULL when out of memory. Freed with free(). */
+void *cnn_alloc_aligned(size_t bytes);
+/* Grows `*items` (elements of `item_size` bytes) to hold at least `wanted`; false: out of memory.
+ */
+bool cnn_grow(void **items, size_t *capacity, size_t wanted, size_t item_size);
+
+uint64_t cnn_now_ns(void);
+
+#endif

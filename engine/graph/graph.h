@@ -1,0 +1,153 @@
+/*
+ * The graph: an ONNX model as nodes and values.
+ *
+ * Values are numbered; nodes name their inputs and outputs by number. A value is a graph input, a
+ * constant, or the output of one node (single assignment). Nodes stand in execution order: a node
+ * comes after the producers of its inputs.
+ *
+ * A loaded graph may have symbolic extents. graph_bind() gives the inputs concrete shapes, infers
+ * every other shape and computes whatever is constant (also shape arithmetic), so that behind it
+ * each live value has a known type and shape. Passes and the planner see bound graphs only.
+ */
+#ifndef GRAPH_GRAPH_H
+#define GRAPH_GRAPH_H
+
+#include "base/base.h"
+
+#include <stdatomic.h>
+
+/* Limits on what a model file may hold; each error names the one that it hit. */
+#define GRAPH_MAX_NODES        100000
+#define GRAPH_MAX_NODE_ARGS    4096
+#define GRAPH_MAX_EXTENT       (INT64_C(1) << 31)
+#define GRAPH_MAX_TENSOR_BYTES ((size_t)4 << 30)
+
+/* A dense row-major tensor in memory; shared by reference count, immutable once shared. */
+typedef struct tensor {
+    atomic_int refs;
+    cnn_dtype dtype;
+    cnn_shape shape;
+    size_t elements;
+    size_t bytes;
+    void *data; /* CNN_ALIGN-aligned; owned */
+} tensor;
+
+/* Uninitialised data. Fails on symbolic extents and above GRAPH_MAX_TENSOR_BYTES. */
+cnn_status tensor_create(cnn_dtype dtype, const cnn_shape *shape, tensor **out, cnn_error *err);
+tensor *tensor_ref(tensor *t);
+void tensor_unref(tensor *t); /* accepts NULL */
+/* Element `i` of an integer, bool or float tensor, as a number. */
+int64_t tensor_int(const tensor *t, size_t i);
+double tensor_number(const tensor *t, size_t i);
+
+typedef enum attr_kind {
+    ATTR_INT,
+    ATTR_FLOAT,
+    ATTR_STRING,
+    ATTR_TENSOR,
+    ATTR_INTS,
+    ATTR_FLOATS,
+    ATTR_STRINGS,
+} attr_kind;
+
+typedef struct attr {
+    char *name;
+    attr_kind kind;
+    size_t count; /* of ints, floats, strings; 1 for the scalar kinds */
+    int64_t *ints;
+    float *floats;
+    char **strings;
+    tensor *tensor;
+} attr;
+
+typedef enum activation {
+    ACT_NONE,
+    ACT_RELU,
+    ACT_LEAKY_RELU, /* alpha: slope below 0 */
+    ACT_CLIP,       /* alpha: min, beta: max */
+    ACT_SIGMOID,
+    ACT_HARD_SIGMOID, /* max(0, min(1, alpha x + beta)) */
+    ACT_HARD_SWISH,   /* x max(0, min(1, x / 6 + 1 / 2)) */
+    ACT_SILU,         /* x sigmoid(x) */
+} activation;
+
+/* What passes have fused behind a node's own result: act(result + residual). */
+typedef struct epilogue {
+    int residual; /* value of the result's shape, or -1 */
+    activation act;
+    float alpha, beta;
+} epilogue;
+
+struct op_def;
+
+typedef struct graph_node {
+    char *name; /* never NULL; "" if the file gives none */
+    const struct op_def *op;
+    int *inputs; /* value numbers; -1: optional input left out */
+    size_t input_count;
+    int *outputs; /* value numbers; -1: optional output left out */
+    size_t output_count;
+    attr *attrs;
+    size_t attr_count;
+    epilogue fused;
+    int origin; /* index of the node in the loaded graph; that of the last one fused into it */
+} graph_node;
+
+typedef struct graph_value {
+    char *name; /* unique, never NULL */
+    cnn_dtype dtype;
+    bool has_shape;   /* false: not even the rank is known */
+    cnn_shape shape;  /* negative extents are symbolic */
+    tensor *constant; /* the value, where known; a reference owned by the graph */
+    int producer;     /* node index, or -1 for graph inputs, initializers and dropped nodes */
+} graph_value;
+
+typedef struct graph {
+    int opset; /* version of the default domain */
+    int64_t ir_version;
+    graph_node **nodes;
+    size_t node_count, node_capacity;
+    graph_value *values;
+    size_t value_count, value_capacity;
+    int *inputs; /* fed by the caller: no initializers */
+    size_t input_count;
+    int *outputs;
+    size_t output_count;
+} graph;
+
+graph *graph_create(void); /* NULL when out of memory */
+void graph_free(graph *g);
+/* Shares constant tensors with `g`. */
+cnn_status graph_clone(const graph *g, graph **out, cnn_error *err);
+
+/* Adds a value and copies its name; -1 when out of memory. */
+int graph_add_value(graph *g, const char *name);
+/* Takes the node over. False when out of memory (the node is not taken). */
+bool graph_add_node(graph *g, graph_node *node);
+graph_node *graph_node_create(const struct op_def *op, const char *name, size_t inputs,
+                              size_t outputs); /* all -1; NULL when out of memory */
+void graph_node_free(graph_node *node);
+/* Linear time; -1 if there is none. */
+int graph_find_value(const graph *g, const char *name);
+
+const attr *graph_attr(const graph_node *node, const char *name); /* NULL: absent */
+int64_t graph_attr_int(const graph_node *node, const char *name, int64_t fallback);
+float graph_attr_float(const graph_node *node, const char *name, float fallback);
+const char *graph_attr_string(const graph_node *node, const char *name, const char *fallback);
+
+/* Replaces every use of value `from`, also as a graph output, by `to`. */
+void graph_replace_uses(graph *g, int from, int to);
+/* Uses of a value as node input, residual or graph output. */
+size_t graph_count_uses(const graph *g, int value);
+/* Drops nodes none of whose outputs is used, and renumbers producers. */
+void graph_drop_dead_nodes(graph *g);
+/* Puts nodes into execution order; CNN_INVALID_MODEL names a node on a cycle. */
+cnn_status graph_sort(graph *g, cnn_error *err);
+
+/*
+ * Binds the inputs (one concrete shape each; see cnn_summary_create for NULL), infers all types and
+ * shapes and folds constants. The errors name node, operator and the rule that was broken.
+ */
+cnn_status graph_bind(graph *g, const cnn_shape *input_shapes, cnn_error *err);
+
+#endif

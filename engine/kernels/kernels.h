@@ -1,0 +1,197 @@
+/*
+ * Kernels: the vector code, and the table through which it is called.
+ *
+ * Activations live in blocked layout: (N, C, H, W) is stored as N x ceil(C/16) x H x W x 16 floats,
+ * so that 16 channels of a pixel fill a cache line, whatever the instruction set. Around each H x W
+ * plane there may be a halo of zeros that stands in for a consumer's padding. Lanes of the last
+ * block beyond C hold finite values that nobody reads as results (weights are padded with zeros
+ * there).
+ *
+ * Each kernel is one tile of a layer: it computes a given part of the output and shares nothing
+ * with other tiles, so tiles may run on any thread in any order. The order of additions within an
+ * output element depends neither on the tile's bounds nor on the number of threads: results are
+ * identical bit by bit for every split.
+ *
+ * kernels_ISA.c compiles every kernel file for one instruction set; kernels_select() picks a table.
+ */
+#ifndef KERNELS_KERNELS_H
+#define KERNELS_KERNELS_H
+
+#include "graph/graph.h"
+
+#define LANES 16 /* channels per block */
+
+/*
+ * A blocked activation. `data` is the first lane of pixel (0, 0) of block 0 of image 0; pitches are
+ * in floats. A pixel is `lanes` floats wide: LANES, or C itself for the network's first layer when
+ * C <= 4.
+ */
+typedef struct blocked {
+    float *data;
+    int n, c, h, w;
+    int lanes;
+    int blocks;                   /* ceil(c / lanes) */
+    int top, left, bottom, right; /* halo */
+    size_t row_pitch, block_pitch, image_pitch;
+} blocked;
+
+/* act(x + residual), see epilogue in graph.h; residual may be NULL. */
+typedef struct act_params {
+    activation act;
+    float alpha, beta;
+} act_params;
+
+/* ---- convolution ---- */
+
+/*
+ * out[n][ob][y][x] = act(bias + sum over blocks, ky, kx, lanes of in * weights + residual)
+ * Dense and grouped convolution whose groups are whole blocks (or a single group).
+ */
+typedef struct conv_args {
+    blocked in, out;
+    const float *residual; /* same geometry as `out`, data pointer only; NULL: none */
+    size_t residual_row_pitch, residual_block_pitch, residual_image_pitch;
+    const float *weights; /* as conv_pack lays out */
+    const float *bias;    /* out.blocks * 16 floats, zero-padded; never NULL */
+    int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    int pad_top, pad_left; /* within in's halo */
+    int groups;            /* in.blocks and out.blocks are multiples of it */
+    int ob_group;          /* output blocks per weight panel, from conv_tiling */
+    act_params act;
+} conv_args;
+
+/* Part of a convolution: output blocks [ob0, ob1) (whole panels of ob_group) and rows [y0, y1) of
+ * image n. */
+typedef struct conv_tile {
+    int n, ob0, ob1, y0, y1;
+} conv_tile;
+
+/* How this instruction set wants a convolution cut. */
+typedef struct conv_tiling {
+    int ob_group; /* output blocks computed together: panel width of the packed weights */
+} conv_tiling;
+
+/* ---- depthwise convolution: one input and one output channel per group ---- */
+
+typedef struct depthwise_args {
+    blocked in, out;
+    const float *residual;
+    size_t residual_row_pitch, residual_block_pitch, residual_image_pitch;
+    const float *weights; /* [block][kernel_h][kernel_w][16] */
+    const float *bias;    /* blocks * 16 */
+    int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    int pad_top, pad_left;
+    act_params act;
+} depthwise_args;
+
+/* ---- pooling over windows ---- */
+
+typedef struct pool_args {
+    blocked in, out;
+    int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    int pad_top, pad_left;     /* not in the halo: windows are clipped to the image */
+    int pad_bottom, pad_right; /* count_include_pad counts cells up to these */
+    bool count_include_pad;    /* average only */
+} pool_args;
+
+/* Rows [y0, y1) of block `b` of image `n`, for depthwise, pooling and element-wise kernels. */
+typedef struct rows_tile {
+    int n, b, y0, y1;
+} rows_tile;
+
+/* ---- element-wise ---- */
+
+typedef enum binary_op { BINARY_ADD, BINARY_SUB, BINARY_MUL, BINARY_DIV } binary_op;
+
+/* ---- local response normalisation (Krizhevsky et al. 2012, 3.3): across channels ---- */
+
+typedef struct lrn_args {
+    blocked in, out;
+    int size;
+    float alpha, beta, bias;
+} lrn_args;
+
+/* ---- matrix product: out (M, N) = act(a (M, K) * b (K, N) + bias) ---- */
+
+typedef struct gemm_args {
+    const float *a;      /* row-major, rows lda apart */
+    const float *packed; /* b as gemm_pack lays out: [ceil(N/panel)][K][panel], zero-padded */
+    const float *bias;   /* N floats padded to whole panels; NULL: none */
+    float *out;          /* row-major, rows ldo apart */
+    size_t m, n, k, lda, ldo;
+    act_params act;
+} gemm_args;
+
+/*
+ * X(return type, name, parameters). Plain pointers are dense. Counts are in floats. Input and
+ * output may be the same buffer for the element-wise kernels.
+ */
+#define KERNEL_LIST(X)                                                                             \
+    X(conv_tiling, conv_tiling, (int in_lanes, int out_blocks, int out_w))                         \
+    X(void, conv, (const conv_args *a, const conv_tile *t))                                        \
+    X(void, depthwise, (const depthwise_args *a, const rows_tile *t))                              \
+    X(void, pool_max, (const pool_args *a, const rows_tile *t))                                    \
+    X(void, pool_average, (const pool_args *a, const rows_tile *t))                                \
+    /* out: 16 floats: the mean or maximum of each lane over block b of image n */                 \
+    X(void, global_average, (const blocked *in, int n, int b, float *out))                         \
+    X(void, global_max, (const blocked *in, int n, int b, float *out))                             \
+    X(void, lrn, (const lrn_args *a, int n, int y0, int y1))                                       \
+    X(void, unary, (const float *in, float *out, size_t count, act_params act))                    \
+    /* out[i] = act(a[i] op b[i]) */                                                               \
+    X(void, binary,                                                                                \
+      (const float *a, const float *b, float *out, size_t count, binary_op op, act_params act))    \
+    /* out[i] = act(a[i] op s), or act(s op a[i]) if `swapped` */                                  \
+    X(void, binary_scalar,                                                                         \
+      (const float *a, float s, float *out, size_t count, binary_op op, bool swapped,              \
+       act_params act))                                                                            \
+    /* count a multiple of 16: out[i] = act(a[i] op v[i % 16]), or swapped */                      \
+    X(void, binary_lanes,                                                                          \
+      (const float *a, const float *v, float *out, size_t count, binary_op op, bool swapped,       \
+       act_params act))                                                                            \
+    /* count a multiple of 16: out[i] = act(in[i] * scale[i % 16] + shift[i % 16]) */              \
+    X(void, affine_lanes,                                                                          \
+      (const float *in, const float *scale, const float *shift, float *out, size_t count,          \
+       act_params act))                                                                            \
+    /* columns [j0, j1), j0 a multiple of gemm_panel(); every row */                               \
+    X(size_t, gemm_panel, (void))                                                                  \
+    X(void, gemm, (const gemm_args *a, size_t j0, size_t j1))                                      \
+    /* one row; stable (maximum subtracted); `log`: LogSoftmax */                                  \
+    X(void, softmax, (const float *in, float *out, size_t count, bool log))                        \
+    /* rows [y0, y1) of block b of image n; in: dense NCHW or, `nhwc`, NHWC; extra lanes get 0 */  \
+    X(void, block, (const float *in, bool nhwc, const blocked *out, const rows_tile *t))           \
+    X(void, unblock, (const blocked *in, float *out, bool nhwc, const rows_tile *t))
+
+typedef struct kernel_table {
+    const char *isa; /* "baseline", "avx2", "avx512" */
+#define X(type, name, params) type(*name) params;
+    KERNEL_LIST(X)
+#undef X
+} kernel_table;
+
+/* The best table that this machine runs, at most `isa` ("baseline", "avx2", "avx512"; NULL: the
+ * best). CNN_INVALID_ARGUMENT for an unknown name, CNN_UNSUPPORTED if the machine lacks it. */
+cnn_status kernels_select(const char *isa, const kernel_table **out, cnn_error *err);
+/* Tables that run here, best last; for tests. */
+size_t kernels_available(const kernel_table **out, size_t capacity);
+/* The scalar reference of every kernel: plain loops, same interface, isa "reference". */
+extern const kernel_table kernels_reference;
+
+/* ---- packing: plain C, done once at load ---- */
+
+/*
+ * weights (OC, IC/groups, KH, KW) ->
+ * [panel of ob_group output blocks][input block of the group][kh][kw][lane of the input
+ * block][ob_group*16] zero-padded; panels do not cross groups.
+ */
+size_t conv_packed_floats(int oc, int ic_per_group, int kh, int kw, int groups, int in_lanes,
+                          int ob_group);
+void conv_pack(const float *weights, int oc, int ic_per_group, int kh, int kw, int groups,
+               int in_lanes, int ob_group, float *packed);
+/* (C, 1, KH, KW) -> [block][kh][kw][16]. */
+size_t depthwise_packed_floats(int c, int kh, int kw);
+void depthwise_pack(const float *weights, int c, int kh, int kw, float *packed);
+/* b (K, N), or (N, K) if `transposed`. */
+size_t gemm_packed_floats(size_t k, size_t n, size_t panel);
+void gemm_pack(const float *b, size_t k, size_t n, bool transposed, size_t panel, float *packed);
+
+#endif

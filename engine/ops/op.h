@@ -1,0 +1,82 @@
+/*
+ * Operators: what each needs, the shapes it makes, and its plainest computation.
+ *
+ * One file per family defines op_defs; registry.c lists them. `infer` is called on nodes whose
+ * inputs all have concrete shapes. `eval` computes on dense row-major tensors, one element after
+ * the other: it folds constants, serves as truth for the kernels' tests, and runs nodes for which
+ * the planner has no kernel (so any operator with an `eval` works, slowly). `lower`, in
+ * FAMILY_plan.c, maps the node on kernels.
+ */
+#ifndef OPS_OP_H
+#define OPS_OP_H
+
+#include "graph/graph.h"
+
+struct plan_builder;
+
+typedef struct op_def {
+    const char *domain; /* "" for ONNX' own */
+    const char *name;
+    int since, until; /* opset versions in which this definition holds; until 0: still */
+    int min_inputs, max_inputs;
+    int min_outputs, max_outputs;
+    /*
+     * Checks attributes and input types, and sets dtype and shape of every output
+     * (op_set_output). May set an output's constant (Shape does).
+     */
+    cnn_status (*infer)(graph *g, graph_node *node, cnn_error *err);
+    /*
+     * in[i] is NULL for an absent optional input. out[i] is allocated with the inferred dtype and
+     * shape (NULL if absent). Cannot fail: infer has checked everything.
+     */
+    void (*eval)(const graph_node *node, const tensor *const *in, tensor *const *out);
+    /* Multiply-accumulates of a bound node; NULL: none worth counting. */
+    uint64_t (*macs)(const graph *g, const graph_node *node);
+    /*
+     * Adds steps to the plan and sets *done; leaves it false for forms that no kernel takes, which
+     * then run through `eval`. NULL: always `eval`.
+     */
+    cnn_status (*lower)(struct plan_builder *b, const graph_node *node, bool *done, cnn_error *err);
+} op_def;
+
+/* NULL if the operator is unknown in that version; *known_versions then tells why (for messages).
+ */
+const op_def *op_find(const char *domain, const char *name, int opset);
+/* Closest operator name to `name`, for "did you mean"; NULL if none is near. */
+const char *op_nearest(const char *name);
+
+/* ---- helpers for infer ---- */
+
+/* Input `i` as a value; NULL if absent. */
+graph_value *op_input(const graph *g, const graph_node *node, size_t i);
+/* Constant content of input `i`; NULL if absent or not constant. */
+const tensor *op_constant(const graph *g, const graph_node *node, size_t i);
+/* Sets type and shape of output `i`; checks extents against the graph's limits; no-op if absent. */
+cnn_status op_set_output(graph *g, graph_node *node, size_t i, cnn_dtype dtype,
+                         const cnn_shape *shape, cnn_error *err);
+/* CNN_INVALID_MODEL or CNN_UNSUPPORTED with "Conv 'conv1': <sentence>". */
+cnn_status op_fail(const graph_node *node, cnn_error *err, cnn_status status, const char *format,
+                   ...) __attribute__((format(printf, 4, 5)));
+/* Multidirectional (NumPy) broadcasting; false if the shapes do not fit. */
+bool op_broadcast(const cnn_shape *a, const cnn_shape *b, cnn_shape *out);
+/* A negative axis counts from the end; false outside [-rank, rank). */
+bool op_axis(int64_t axis, int rank, int *out);
+
+/* ---- windows: what Conv and the pooling operators share ---- */
+
+/* A sliding window over the 1 to 3 spatial axes of an (N, C, D1[, D2[, D3]]) tensor. */
+typedef struct op_window {
+    int spatial; /* number of spatial axes */
+    int64_t in[3], kernel[3], stride[3], dilation[3], pad_begin[3], pad_end[3], out[3];
+} op_window;
+
+/*
+ * Reads kernel_shape, strides, dilations, pads, auto_pad (and ceil_mode, if the operator has it)
+ * and computes the output extents as ONNX states. `kernel` gives the kernel extents where the
+ * attribute is absent (Conv's weight); NULL: the attribute is required. Works for a bound node at
+ * any time, so eval, macs and lower call it as well.
+ */
+cnn_status op_window_read(const graph_node *node, const cnn_shape *in, const int64_t *kernel,
+                          op_window *out, cnn_error *err);
+
+#endif
