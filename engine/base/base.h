@@ -15,13 +15,14 @@
  */
 #define CNN_ALIGN 64
 
-/* Fills `err` (may be NULL) and returns `status`, so that `return cnn_fail(...)` reads well. */
+/* Fills `err` (may be NULL) and returns `status`, so that `return cnn_fail(...)` reads well.
+ * Control characters in the message become '?'. */
 cnn_status cnn_fail(cnn_error *err, cnn_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The failure of an allocation of `bytes`. */
 cnn_status cnn_fail_memory(cnn_error *err, size_t bytes);
 
-/* True, with `*out` set, when the result fits; false on overflow or a negative operand. */
+/* True, with `*out` set, when the result fits; false on overflow, `*out` then being untouched. */
 bool cnn_mul_size(size_t a, size_t b, size_t *out);
 bool cnn_add_size(size_t a, size_t b, size_t *out);
 
@@ -33,8 +34,8 @@ const char *cnn_shape_text(const cnn_shape *shape, char *buffer, size_t size);
 
 /* Aligned to CNN_ALIGN, at least one byte; NULL when out of memory. Freed with free(). */
 void *cnn_alloc_aligned(size_t bytes);
-/* Grows `*items` (elements of `item_size` bytes) to hold at least `wanted`; false: out of memory.
- */
+/* Grows `*items` (elements of `item_size` bytes, from malloc or NULL) to hold at least `wanted`;
+ * false: out of memory, nothing changed. */
 bool cnn_grow(void **items, size_t *capacity, size_t wanted, size_t item_size);
 
 uint64_t cnn_now_ns(void);
