@@ -38,6 +38,13 @@ void *cnn_alloc_aligned(size_t bytes);
  * false: out of memory, nothing changed. */
 bool cnn_grow(void **items, size_t *capacity, size_t wanted, size_t item_size);
 
+/* IEEE half precision and bfloat16, as bits; to them rounding to nearest, ties to even. */
+float cnn_half_to_float(uint16_t bits);
+uint16_t cnn_half_from_float(float value);
+float cnn_bfloat16_to_float(uint16_t bits);
+uint16_t cnn_bfloat16_from_float(float value);
+
+/* Nanoseconds of a clock that only goes forward. */
 uint64_t cnn_now_ns(void);
 
 #endif
