@@ -1,0 +1,111 @@
+/*
+ * Counts usable CPUs: affinity mask, then the CPU bandwidth limits of the control groups.
+ *
+ * cgroup v2 states a limit in cpu.max ("QUOTA PERIOD" or "max PERIOD"), v1 in cpu.cfs_quota_us (-1:
+ * none) and cpu.cfs_period_us. A limit binds all groups below, so every level from ours to the root
+ * is read and the smallest counts. Inside a container the path in /proc/self/cgroup may name the
+ * host's view, in which case only the mount's root exists: walking up ends there, too.
+ */
+#include "run/cpus.h"
+
+#include "base/base.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH_SIZE 4096
+
+static bool read_line(const char *path, char *line, size_t size) {
+    FILE *f = fopen(path, "re");
+    if (!f) return false;
+    bool ok = fgets(line, (int)size, f) != NULL;
+    fclose(f);
+    return ok;
+}
+
+/* CPUs that quota and period allow; 0: no limit. */
+static int cpus_of(long long quota, long long period) {
+    if (quota <= 0 || period <= 0) return 0;
+    long long cpus = (quota + period - 1) / period;
+    return cpus > 1 << 20 ? 0 : (int)cpus;
+}
+
+static int limit_v2(const char *folder) {
+    char path[PATH_SIZE + 32], line[128];
+    long long quota, period;
+    snprintf(path, sizeof(path), "%s/cpu.max", folder);
+    if (!read_line(path, line, sizeof(line)) || sscanf(line, "%lld %lld", &quota, &period) != 2)
+        return 0;
+    return cpus_of(quota, period);
+}
+
+static int limit_v1(const char *folder) {
+    char path[PATH_SIZE + 32], quota[64], period[64];
+    snprintf(path, sizeof(path), "%s/cpu.cfs_quota_us", folder);
+    if (!read_line(path, quota, sizeof(quota))) return 0;
+    snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", folder);
+    if (!read_line(path, period, sizeof(period))) return 0;
+    return cpus_of(atoll(quota), atoll(period));
+}
+
+/* The smallest limit from `mount/group` up to `mount`; 0: none. */
+static int smallest_limit(const char *mount, const char *group, int (*limit)(const char *)) {
+    char folder[PATH_SIZE];
+    int smallest = 0;
+    if ((size_t)snprintf(folder, sizeof(folder), "%s%s", mount, group) >= sizeof(folder)) return 0;
+    for (;;) {
+        int cpus = limit(folder);
+        if (cpus && (!smallest || cpus < smallest)) smallest = cpus;
+        char *slash = strrchr(folder, '/');
+        if (!slash || (size_t)(slash - folder) < strlen(mount)) return smallest;
+        *slash = 0;
+    }
+}
+
+/* True if the comma list of v1 controllers has "cpu". */
+static bool has_cpu(const char *controllers) {
+    for (const char *c = controllers; c; c = strchr(c, ',') ? strchr(c, ',') + 1 : NULL)
+        if (strncmp(c, "cpu", 3) == 0 && (c[3] == 0 || c[3] == ',')) return true;
+    return false;
+}
+
+static int limit_of_line(const char *root, char *line, const char **origin) {
+    char mount[PATH_SIZE];
+    char *controllers = strchr(line, ':');
+    char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+    if (!group) return 0;
+    *group++ = 0;
+    controllers++;
+    group[strcspn(group, "\n")] = 0;
+    if (*controllers == 0) {
+        *origin = "cgroup v2 quota";
+        snprintf(mount, sizeof(mount), "%s/sys/fs/cgroup", root);
+        return smallest_limit(mount, group, limit_v2);
+    }
+    if (!has_cpu(controllers)) return 0;
+    *origin = "cgroup v1 quota";
+    snprintf(mount, sizeof(mount), "%s/sys/fs/cgroup/cpu", root);
+    return smallest_limit(mount, group, limit_v1);
+}
+
+int cpus_usable(const char *root, const char **origin) {
+    cpu_set_t set;
+    int cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+    *origin = "affinity";
+
+    char path[PATH_SIZE], line[PATH_SIZE];
+    snprintf(path, sizeof(path), "%s/proc/self/cgroup", root);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof(line), f)) {
+        const char *from = NULL;
+        int limit = limit_of_line(root, line, &from);
+        if (limit && limit < cpus) {
+            cpus = limit;
+            *origin = from;
+        }
+    }
+    if (f) fclose(f);
+    return MAX(cpus, 1);
+}

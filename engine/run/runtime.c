@@ -1,0 +1,66 @@
+/* The public runtime: thread pool and kernel table. */
+#include "run/runtime.h"
+
+#include "run/cpus.h"
+
+#include <stdlib.h>
+
+#define DEFAULT_QUEUE 1024
+
+cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **out,
+                              cnn_error *err) {
+    cnn_runtime_options o = options ? *options : (cnn_runtime_options){0};
+    if (o.threads < 0 || o.queue < 0)
+        return cnn_fail(err, CNN_INVALID_ARGUMENT, "threads and queue must not be negative");
+    cnn_runtime *rt = calloc(1, sizeof(*rt));
+    if (!rt) return cnn_fail_memory(err, sizeof(*rt));
+    const char *isa = o.isa ? o.isa : getenv("CNN_CPU");
+    rt->threads_origin = "given";
+    int threads = o.threads ? o.threads : cpus_usable("", &rt->threads_origin);
+    cnn_status status = kernels_select(isa && *isa ? isa : NULL, &rt->kernels, err);
+    if (status == CNN_OK)
+        status = pool_create(threads, o.queue ? (size_t)o.queue : DEFAULT_QUEUE, &rt->pool, err);
+    if (status != CNN_OK) {
+        free(rt);
+        return status;
+    }
+    *out = rt;
+    return CNN_OK;
+}
+
+void cnn_runtime_free(cnn_runtime *rt) {
+    if (!rt) return;
+    pool_free(rt->pool);
+    free(rt);
+}
+
+int cnn_runtime_threads(const cnn_runtime *rt) {
+    return pool_threads(rt->pool);
+}
+
+const char *cnn_runtime_threads_origin(const cnn_runtime *rt) {
+    return rt->threads_origin;
+}
+
+const char *cnn_runtime_isa(const cnn_runtime *rt) {
+    return rt->kernels->isa;
+}
+
+cnn_status cnn_runtime_submit(cnn_runtime *rt, cnn_task_fn *fn, void *arg, cnn_error *err) {
+    if (!pool_submit(rt->pool, fn, arg))
+        return cnn_fail(err, CNN_OVERLOADED, "the queue is full: %zu tasks wait",
+                        pool_queued(rt->pool));
+    return CNN_OK;
+}
+
+void cnn_runtime_run(cnn_runtime *rt, cnn_task_fn *fn, void *arg) {
+    pool_run(rt->pool, fn, arg);
+}
+
+size_t cnn_runtime_queued(const cnn_runtime *rt) {
+    return pool_queued(rt->pool);
+}
+
+void cnn_runtime_parallel_for(cnn_runtime *rt, size_t count, cnn_range_fn *fn, void *arg) {
+    pool_parallel_for(rt->pool, count, fn, arg);
+}

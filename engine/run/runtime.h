@@ -1,0 +1,14 @@
+/* The runtime's parts, for the engine's own use. */
+#ifndef RUN_RUNTIME_H
+#define RUN_RUNTIME_H
+
+#include "kernels/kernels.h"
+#include "run/pool.h"
+
+struct cnn_runtime {
+    pool *pool;
+    const kernel_table *kernels;
+    const char *threads_origin;
+};
+
+#endif
