@@ -5,8 +5,8 @@
  * engine, keeps no global state, never prints, and may be called from any number of threads as long
  * as no two of them share an image or a scratch.
  *
- * Functions that can fail return an image_code and, when it is not IMAGE_OK, describe the failure in
- * *err. err may be NULL. Out parameters are written only on success.
+ * Functions that can fail return an image_code and, when it is not IMAGE_OK, describe the failure
+ * in *err. err may be NULL. Out parameters are written only on success.
  */
 #ifndef CNNSERVE_IMAGE_H
 #define CNNSERVE_IMAGE_H
@@ -32,7 +32,8 @@ typedef enum {
 
 typedef struct {
     image_code code;
-    char message[256]; /* one English sentence without a full stop, for the person who sent the file */
+    char message[256]; /* one English sentence without a full stop, for the person who sent the file
+                        */
 } image_error;
 
 /* "ok", "unsupported", ...; never NULL. */
@@ -54,7 +55,7 @@ typedef struct {
 } image_info;
 
 #define IMAGE_DEFAULT_MAX_PIXELS 50000000
-#define IMAGE_DEFAULT_MAX_SIDE 65535
+#define IMAGE_DEFAULT_MAX_SIDE   65535
 
 typedef struct {
     size_t max_pixels; /* width x height; 0 means IMAGE_DEFAULT_MAX_PIXELS */
@@ -62,8 +63,9 @@ typedef struct {
 } image_limits;
 
 /* Decodes a whole file held in memory. The file's signature decides its format. Transparency is
- * composited over white, grey becomes R = G = B, 16-bit samples are scaled to 8, CMYK is converted as
- * Pillow converts it, colour profiles and gamma are ignored. Of an animation the first frame is taken.
+ * composited over white, grey becomes R = G = B, 16-bit samples are scaled to 8, CMYK is converted
+ * as Pillow converts it, colour profiles and gamma are ignored. Of an animation the first frame is
+ * taken.
  *
  * The limits are checked against the file's header, before anything of the picture's size is
  * allocated. limits may be NULL (the defaults); info and err may be NULL.
@@ -80,7 +82,8 @@ typedef enum { IMAGE_RGB, IMAGE_BGR, IMAGE_GRAY } image_color;
 
 typedef enum {
     IMAGE_RESIZE_NONE,     /* as it is */
-    IMAGE_RESIZE_SHORTEST, /* shorter side to size, the other in proportion, as torchvision's Resize(int) */
+    IMAGE_RESIZE_SHORTEST, /* shorter side to size, the other in proportion, as torchvision's
+                              Resize(int) */
     IMAGE_RESIZE_EXACT     /* to size, the proportions change */
 } image_resize;
 
@@ -93,8 +96,8 @@ typedef enum {
 
 typedef enum { IMAGE_NCHW, IMAGE_NHWC } image_layout;
 
-#define IMAGE_MAX_CHANNELS 3
-#define IMAGE_MAX_SIZE 16384           /* of size and crop, each side */
+#define IMAGE_MAX_CHANNELS      3
+#define IMAGE_MAX_SIZE          16384     /* of size and crop, each side */
 #define IMAGE_MAX_TENSOR_PIXELS (1 << 26) /* height x width of a tensor */
 
 /* What model.json's "input" says, plus what the graph says (layout, channels). Plain data: copy it
@@ -107,7 +110,8 @@ typedef struct {
     image_layout layout;
     image_resize resize;
     image_filter filter;
-    int size_h; /* not read for IMAGE_RESIZE_NONE; for IMAGE_RESIZE_SHORTEST both must be the same */
+    int size_h; /* not read for IMAGE_RESIZE_NONE; for IMAGE_RESIZE_SHORTEST both must be the same
+                 */
     int size_w;
     int crop_h; /* 0 and 0: no crop */
     int crop_w;
@@ -128,9 +132,9 @@ image_code image_spec_check(const image_spec *spec, image_error *err);
 image_code image_tensor_size(const image_spec *spec, int width, int height, int *out_h, int *out_w,
                              image_error *err);
 
-/* Working memory of image_to_tensor. Start from a zeroed struct; one per thread. It grows to what the
- * largest call needed, so that in a steady state nothing is allocated; a call that needs more than
- * IMAGE_SCRATCH_KEEP bytes gives the excess back when it returns. */
+/* Working memory of image_to_tensor. Start from a zeroed struct; one per thread. It grows to what
+ * the largest call needed, so that in a steady state nothing is allocated; a call that needs more
+ * than IMAGE_SCRATCH_KEEP bytes gives the excess back when it returns. */
 #define IMAGE_SCRATCH_KEEP ((size_t)8 << 20)
 
 typedef struct {
@@ -146,8 +150,8 @@ void image_scratch_free(image_scratch *scratch);
  *
  * The 8-bit pixels behind the values are those of Pillow's Image.resize, bit for bit. Only the part
  * of the source that the crop shows is read. */
-image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, int out_w, float *out,
-                           image_scratch *scratch, image_error *err);
+image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, int out_w,
+                           float *out, image_scratch *scratch, image_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,227 @@
+/* decode_jpeg.c: JPEG through libjpeg-turbo.
+ *
+ * Baseline, extended, progressive and arithmetic-coded files of 8 bits, with 1 (grey), 3 (YCbCr,
+ * RGB) or 4 (CMYK, YCCK) components, decoded with the library's default settings (slow integer DCT,
+ * smooth chroma upsampling) as Pillow does, so that the pixels are those models were trained on.
+ * CMYK is taken to be stored inverted, as Adobe writes it and Pillow assumes.
+ *
+ * What damage is forgiven is Pillow's choice too: corrupt entropy-coded data, which libjpeg warns
+ * about and fills in, is decoded; a file that stops before its end marker is refused. libjpeg
+ * reports fatal errors through a callback that must not return, hence the longjmp: everything
+ * between setjmp and longjmp lives in jpeg_job, and nothing in between owns anything else.
+ *
+ * Progressive files cost a pass over all coefficients per scan, so that a small file can ask for
+ * hours of work: the scans are counted and the count is limited.
+ *
+ * Not done: 12-bit, lossless, colour profiles, scaled decoding (faster, but not what Pillow gives).
+ */
+#include "internal.h"
+
+#include <setjmp.h>
+#include <stdio.h> /* jpeglib.h needs it */
+
+#include <jerror.h>
+#include <jpeglib.h>
+
+enum { MAX_SCANS = 500, MIN_SCANS = 50 };
+
+/* A file may have more than MIN_SCANS scans as long as scans x pixels stays below this. */
+static const uint64_t max_scan_pixels = (uint64_t)1 << 30;
+
+typedef struct {
+    struct jpeg_decompress_struct cinfo; /* cinfo.client_data points back to the job */
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf escape;
+    size_t size;
+    int max_scans;
+    image img;
+    uint8_t *cmyk; /* one row; owned by libjpeg's pool */
+    const image_limits *limits;
+    image_code code;
+    image_error *err;
+} jpeg_job;
+
+/* ---- callbacks ---------------------------------------------------------------------------- */
+
+/* Leaves the decoder for the setjmp in run. */
+static _Noreturn void give_up(jpeg_job *job, image_code code) {
+    job->code = code;
+    longjmp(job->escape, 1);
+}
+
+static _Noreturn void on_error(j_common_ptr cinfo) {
+    jpeg_job *job = cinfo->client_data;
+    char text[JMSG_LENGTH_MAX];
+    cinfo->err->format_message(cinfo, text);
+    bool memory = cinfo->err->msg_code == JERR_OUT_OF_MEMORY;
+    give_up(job, image_fail(job->err, memory ? IMAGE_MEMORY : IMAGE_UNDECODABLE,
+                            "JPEG cannot be decoded: %s", text));
+}
+
+/* Warnings and traces are not printed. */
+static void on_message(j_common_ptr cinfo, int level) {
+    if (level < 0) cinfo->err->num_warnings++;
+}
+
+static void on_output(j_common_ptr cinfo) {
+    (void)cinfo;
+}
+
+static _Noreturn void truncated(j_decompress_ptr cinfo) {
+    jpeg_job *job = cinfo->client_data;
+    give_up(job, image_fail(job->err, IMAGE_UNDECODABLE,
+                            "JPEG ends after %zu bytes, before its end marker", job->size));
+}
+
+static void source_nothing(j_decompress_ptr cinfo) {
+    (void)cinfo;
+}
+
+/* libjpeg wants more than the whole file. */
+static boolean source_fill(j_decompress_ptr cinfo) {
+    truncated(cinfo);
+}
+
+static void source_skip(j_decompress_ptr cinfo, long count) {
+    if (count <= 0) return;
+    if ((unsigned long)count > cinfo->src->bytes_in_buffer) truncated(cinfo);
+    cinfo->src->next_input_byte += count;
+    cinfo->src->bytes_in_buffer -= (size_t)count;
+}
+
+static void on_progress(j_common_ptr cinfo) {
+    jpeg_job *job = cinfo->client_data;
+    if (((j_decompress_ptr)cinfo)->input_scan_number > job->max_scans)
+        give_up(job, image_fail(job->err, IMAGE_UNDECODABLE, "JPEG has more than %d scans",
+                                job->max_scans));
+}
+
+/* ---- EXIF --------------------------------------------------------------------------------- */
+
+/* Finds the orientation in the APP1 segment before the first scan; 1 if there is none. Done here
+ * rather than by jpeg_save_markers, which would copy every APP1 segment there is. */
+static int find_orientation(const uint8_t *bytes, size_t size) {
+    size_t at = 2;
+    while (size - at >= 4) {
+        if (bytes[at] != 0xFF) return 1;
+        uint8_t marker = bytes[at + 1];
+        if (marker == 0xFF) { /* a fill byte */
+            at++;
+            continue;
+        }
+        if (marker == 0xDA || marker == 0xD9) return 1; /* start of scan, end of image */
+        size_t length = (size_t)bytes[at + 2] << 8 | bytes[at + 3]; /* includes itself */
+        if (length < 2 || length > size - at - 2) return 1;
+        const uint8_t *payload = bytes + at + 4;
+        if (marker == 0xE1 && length >= 8 && payload[0] == 'E' && payload[1] == 'x' &&
+            payload[2] == 'i' && payload[3] == 'f')
+            return exif_orientation(payload, length - 2);
+        at += 2 + length;
+    }
+    return 1;
+}
+
+/* ---- pixels ------------------------------------------------------------------------------- */
+
+static inline uint8_t scaled(uint32_t v, uint32_t by) {
+    uint32_t t = v * by + 128;
+    return (uint8_t)((t + (t >> 8)) >> 8);
+}
+
+/* in is CMYK as stored, that is inverted; this is Pillow's conversion, rounding included. */
+static void cmyk_to_rgb(const uint8_t *in, uint8_t *out, int width) {
+    for (int x = 0; x < width; x++, in += 4, out += 3) {
+        uint8_t white = in[3];
+        for (int c = 0; c < 3; c++)
+            out[c] = (uint8_t)(white - scaled(255u - in[c], white));
+    }
+}
+
+static void choose_colours(jpeg_job *job) {
+    struct jpeg_decompress_struct *cinfo = &job->cinfo;
+    int components = cinfo->num_components;
+    if (components != 1 && components != 3 && components != 4)
+        give_up(job,
+                image_fail(job->err, IMAGE_UNDECODABLE,
+                           "JPEG has %d colour components; 1, 3 and 4 can be decoded", components));
+    cinfo->out_color_space = components == 4 ? JCS_CMYK : JCS_RGB;
+}
+
+static void limit_scans(jpeg_job *job) {
+    uint64_t pixels = (uint64_t)job->cinfo.image_width * job->cinfo.image_height;
+    uint64_t scans = max_scan_pixels / pixels;
+    job->max_scans = scans > MAX_SCANS ? MAX_SCANS : scans < MIN_SCANS ? MIN_SCANS : (int)scans;
+}
+
+static void read_header(jpeg_job *job) {
+    struct jpeg_decompress_struct *cinfo = &job->cinfo;
+    jpeg_read_header(cinfo, TRUE);
+    image_code code =
+        check_size("JPEG", cinfo->image_width, cinfo->image_height, job->limits, job->err);
+    if (code != IMAGE_OK) give_up(job, code);
+    choose_colours(job);
+    limit_scans(job);
+}
+
+static void read_pixels(jpeg_job *job) {
+    struct jpeg_decompress_struct *cinfo = &job->cinfo;
+    jpeg_start_decompress(cinfo);
+    int width = (int)cinfo->output_width, height = (int)cinfo->output_height;
+    image_code code = alloc_pixels(&job->img, width, height, 3, job->err);
+    if (code != IMAGE_OK) give_up(job, code);
+    bool cmyk = cinfo->out_color_space == JCS_CMYK;
+    if (cmyk)
+        job->cmyk = cinfo->mem->alloc_large((j_common_ptr)cinfo, JPOOL_IMAGE, (size_t)width * 4);
+    while (cinfo->output_scanline < cinfo->output_height) {
+        uint8_t *out = job->img.pixels + (size_t)cinfo->output_scanline * (size_t)width * 3;
+        JSAMPROW row = cmyk ? job->cmyk : out;
+        if (jpeg_read_scanlines(cinfo, &row, 1) == 1 && cmyk) cmyk_to_rgb(row, out, width);
+    }
+    jpeg_finish_decompress(cinfo); /* reads on to the end marker, which must be there */
+}
+
+/* The part that libjpeg may leave by on_error. What it changes lives in *job, which is not its own,
+ * so that nothing is lost by the jump. */
+static void run(jpeg_job *job) {
+    if (setjmp(job->escape)) return;
+    jpeg_create_decompress(&job->cinfo);
+    job->cinfo.client_data = job;
+    job->cinfo.src = &job->source;
+    job->cinfo.progress = &job->progress;
+    read_header(job);
+    read_pixels(job);
+    job->code = IMAGE_OK;
+}
+
+image_code decode_jpeg(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                       int *orientation, image_error *err) {
+    if (size >= 3 && bytes[2] != 0xFF)
+        return image_fail(err, IMAGE_UNDECODABLE, "JPEG has no marker after its start");
+    jpeg_job job = {.size = size, .limits = limits, .err = err, .code = IMAGE_UNDECODABLE};
+    job.cinfo.client_data = &job; /* jpeg_create_decompress keeps it; it may fail already */
+    job.cinfo.err = jpeg_std_error(&job.errors);
+    job.errors.error_exit = on_error;
+    job.errors.emit_message = on_message;
+    job.errors.output_message = on_output;
+    job.progress.progress_monitor = on_progress;
+    job.source = (struct jpeg_source_mgr){
+        .next_input_byte = bytes,
+        .bytes_in_buffer = size,
+        .init_source = source_nothing,
+        .fill_input_buffer = source_fill,
+        .skip_input_data = source_skip,
+        .resync_to_restart = jpeg_resync_to_restart,
+        .term_source = source_nothing,
+    };
+    run(&job);
+    jpeg_destroy_decompress(&job.cinfo);
+    if (job.code != IMAGE_OK) {
+        image_free(&job.img);
+        return job.code;
+    }
+    *orientation = find_orientation(bytes, size);
+    *out = job.img;
+    return IMAGE_OK;
+}

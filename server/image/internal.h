@@ -1,0 +1,110 @@
+/* internal.h: what the files of the image library share. */
+#ifndef CNNSERVE_IMAGE_INTERNAL_H
+#define CNNSERVE_IMAGE_INTERNAL_H
+
+#include "image.h"
+
+/* ---- errors (error.c) --------------------------------------------------------------------- */
+
+/* Fills *err if err is not NULL; returns code, so that a failure is one return statement. */
+image_code image_fail(image_error *err, image_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- the signature (sniff.c) -------------------------------------------------------------- */
+
+typedef enum {
+    FORMAT_UNKNOWN,
+    FORMAT_JPEG,
+    FORMAT_PNG,
+    FORMAT_PNG_DAMAGED, /* a PNG whose signature a transfer in text mode, or chance, has changed */
+    FORMAT_WEBP,
+    FORMAT_FOREIGN /* recognised, not decoded here */
+} file_format;
+
+/* *foreign_name is set for FORMAT_FOREIGN only; a constant such as "GIF". */
+file_format sniff_format(const uint8_t *bytes, size_t size, const char **foreign_name);
+
+/* ---- decoders (decode_*.c) ---------------------------------------------------------------- */
+
+/* Each decodes size bytes of its format as they lie, not yet oriented; *orientation is 1 to 8. Both
+ * out parameters are written only on success. limits is complete (no zeros). */
+image_code decode_jpeg(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                       int *orientation, image_error *err);
+image_code decode_png(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                      int *orientation, image_error *err);
+image_code decode_webp(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                       int *orientation, image_error *err);
+
+/* IMAGE_OK if an image of this size may be decoded. format is for the message: "JPEG". */
+image_code check_size(const char *format, uint64_t width, uint64_t height,
+                      const image_limits *limits, image_error *err);
+
+/* Allocates img->pixels for a size that check_size has passed, bytes_per_pixel being 3 or 4. */
+image_code alloc_pixels(image *img, int width, int height, int bytes_per_pixel, image_error *err);
+
+/* ---- alpha -------------------------------------------------------------------------------- */
+
+/* v of alpha a over white, all 0 to 255, rounded to nearest. */
+static inline uint8_t over_white(uint8_t v, uint8_t a) {
+    uint32_t t = (uint32_t)v * a + 255u * (255u - a) + 128u;
+    return (uint8_t)((t + (t >> 8)) >> 8);
+}
+
+/* ---- EXIF (exif.c, orient.c) -------------------------------------------------------------- */
+
+/* The orientation in an EXIF block with or without its "Exif\0\0" prefix; 1 if there is none. */
+int exif_orientation(const uint8_t *exif, size_t size);
+
+/* Turns and mirrors img so that an image of this orientation stands upright. */
+image_code orient_upright(image *img, int orientation, image_error *err);
+
+/* ---- resampling (resample.c) -------------------------------------------------------------- */
+
+/* One axis of a resize: which source samples each wanted output is made of. */
+typedef struct {
+    int count;            /* outputs wanted */
+    int taps;             /* no output is made of more source samples */
+    int32_t *start;       /* (count): the first source sample; never decreasing */
+    int32_t *length;      /* (count): how many, 1 to taps */
+    int32_t *coefficient; /* (count, taps) fixed point; NULL: outputs are copies of start */
+} resample_axis;
+
+/* What to resample: in -> full samples, of which [first, first + count) are wanted. */
+typedef struct {
+    int in;
+    int full;
+    int first;
+    int count;
+    image_filter filter;
+} resample_range;
+
+struct resample_loops;
+
+/* Produces the rows of a resized window of an image one by one, top to bottom. */
+typedef struct {
+    const image *source;
+    int channels; /* 3, or 1: the grey values of the source */
+    const struct resample_loops *loops;
+    resample_axis x;
+    resample_axis y;
+    int next;               /* the first source row the horizontal pass has not seen */
+    const uint8_t **rows;   /* (y.taps) horizontally resampled rows, source row r at r % y.taps */
+    const uint8_t **window; /* (y.taps) the rows of one output, in order */
+    uint8_t *ring;          /* (y.taps, row_stride) memory behind rows */
+    uint8_t *output;        /* (row_stride) one finished row */
+    uint8_t *line;          /* (source->width) one source row made grey */
+    size_t row_stride;
+} resampler;
+
+/* Bytes of working memory (of any alignment) that resampler_init needs. */
+size_t resampler_bytes(const resample_range *x, const resample_range *y, int channels);
+
+/* memory stays the caller's and must outlive the resampler; source likewise. */
+void resampler_init(resampler *r, const image *source, const resample_range *x,
+                    const resample_range *y, int channels, void *memory);
+
+/* Row y of the window, (x.count, channels) bytes, valid until the next call. y must not decrease
+ * from call to call. */
+const uint8_t *resampler_row(resampler *r, int y);
+
+#endif

@@ -1,0 +1,267 @@
+/* tensor.c: an upright image -> the float tensor a network expects.
+ *
+ * Works out which window of the resized image the crop shows, has resample.c make its rows, and
+ * writes each as it comes: the 8-bit value of a channel indexes a table of the 256 values it can
+ * become, so that scaling, mean, std and the colour order cost one load per value and nothing is
+ * stored in between.
+ *
+ * Sizes and offsets are those of torchvision.transforms.Resize and CenterCrop, rounding included.
+ */
+#include "internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* An axis of a resized image may be imagined this long as long as only a crop of it is made. */
+enum { MAX_RESIZED_SIDE = 1 << 24 };
+
+/* One axis of the way from image to tensor. */
+typedef struct {
+    int resized; /* after the resize */
+    int first;   /* the first resized pixel shown */
+    int count;   /* how many are shown */
+    int pad;     /* tensor positions before them that hold no pixel */
+    int out;     /* size in the tensor */
+} span;
+
+/* ---- the spec ----------------------------------------------------------------------------- */
+
+image_spec image_spec_default(int input_h, int input_w) {
+    int longer = input_h > input_w ? input_h : input_w;
+    int size = (int)lround(longer * 256.0 / 224.0);
+    return (image_spec){
+        .color = IMAGE_RGB,
+        .channels = 3,
+        .layout = IMAGE_NCHW,
+        .resize = IMAGE_RESIZE_SHORTEST,
+        .filter = IMAGE_BILINEAR,
+        .size_h = size,
+        .size_w = size,
+        .crop_h = input_h,
+        .crop_w = input_w,
+        .scale = 1.0f / 255.0f,
+        .mean = {0.485f, 0.456f, 0.406f},
+        .std = {0.229f, 0.224f, 0.225f},
+    };
+}
+
+static image_code check_sizes(const image_spec *spec, image_error *err) {
+    bool resizes = spec->resize != IMAGE_RESIZE_NONE, crops = spec->crop_h || spec->crop_w;
+    if (resizes && (spec->size_h < 1 || spec->size_w < 1 || spec->size_h > IMAGE_MAX_SIZE ||
+                    spec->size_w > IMAGE_MAX_SIZE))
+        return image_fail(err, IMAGE_INVALID, "resize to %dx%d: each side must be 1 to %d",
+                          spec->size_h, spec->size_w, IMAGE_MAX_SIZE);
+    if (spec->resize == IMAGE_RESIZE_SHORTEST && spec->size_h != spec->size_w)
+        return image_fail(err, IMAGE_INVALID,
+                          "resize of the shortest side takes one size, not %d and %d", spec->size_h,
+                          spec->size_w);
+    if (crops && (spec->crop_h < 1 || spec->crop_w < 1 || spec->crop_h > IMAGE_MAX_SIZE ||
+                  spec->crop_w > IMAGE_MAX_SIZE))
+        return image_fail(err, IMAGE_INVALID, "crop to %dx%d: each side must be 1 to %d",
+                          spec->crop_h, spec->crop_w, IMAGE_MAX_SIZE);
+    return IMAGE_OK;
+}
+
+static image_code check_values(const image_spec *spec, image_error *err) {
+    if (!isfinite(spec->scale)) return image_fail(err, IMAGE_INVALID, "scale is not a number");
+    for (int c = 0; c < spec->channels; c++)
+        if (!isfinite(spec->mean[c]) || !isfinite(spec->std[c]) || spec->std[c] == 0.0f)
+            return image_fail(err, IMAGE_INVALID,
+                              "mean %g and std %g of channel %d: both must be finite, std not 0",
+                              (double)spec->mean[c], (double)spec->std[c], c);
+    return IMAGE_OK;
+}
+
+image_code image_spec_check(const image_spec *spec, image_error *err) {
+    if (!spec) return image_fail(err, IMAGE_INVALID, "image_spec is NULL");
+    bool grey = spec->color == IMAGE_GRAY;
+    if ((unsigned)spec->color > IMAGE_GRAY || (unsigned)spec->layout > IMAGE_NHWC ||
+        (unsigned)spec->resize > IMAGE_RESIZE_EXACT || (unsigned)spec->filter > IMAGE_LANCZOS)
+        return image_fail(err, IMAGE_INVALID,
+                          "color, layout, resize mode or filter has an unknown value");
+    if (spec->channels != 3 && !(grey && spec->channels == 1))
+        return image_fail(err, IMAGE_INVALID, "%s has %s, not %d", grey ? "GRAY" : "RGB or BGR",
+                          grey ? "1 or 3 channels" : "3 channels", spec->channels);
+    image_code code = check_sizes(spec, err);
+    return code == IMAGE_OK ? check_values(spec, err) : code;
+}
+
+/* ---- sizes -------------------------------------------------------------------------------- */
+
+/* Half of an even or odd difference, as Python's round(difference / 2): ties go to even. */
+static int64_t half_to_even(int64_t difference) {
+    int64_t half = difference / 2;
+    return difference % 2 ? half + half % 2 : half;
+}
+
+/* crop 0: none. */
+static image_code make_span(int64_t resized, int crop, span *s, image_error *err) {
+    if (resized > MAX_RESIZED_SIDE)
+        return image_fail(err, IMAGE_TOO_LARGE,
+                          "the resized image would be %lld pixels on a side; the limit is %d",
+                          (long long)resized, MAX_RESIZED_SIDE);
+    s->resized = (int)resized;
+    s->out = crop ? crop : s->resized;
+    bool pads = s->out > s->resized;
+    s->count = pads ? s->resized : s->out;
+    s->pad = pads ? (s->out - s->resized) / 2 : 0;
+    s->first = pads ? 0 : (int)half_to_even(s->resized - s->out);
+    return IMAGE_OK;
+}
+
+/* The spec has been checked. */
+static image_code plan(const image_spec *spec, int width, int height, span *x, span *y,
+                       image_error *err) {
+    if (width < 1 || height < 1 || width > IMAGE_DEFAULT_MAX_SIDE ||
+        height > IMAGE_DEFAULT_MAX_SIDE)
+        return image_fail(err, IMAGE_INVALID, "an image of %dx%d pixels: each side must be 1 to %d",
+                          width, height, IMAGE_DEFAULT_MAX_SIDE);
+    int64_t w = width, h = height;
+    if (spec->resize == IMAGE_RESIZE_EXACT) {
+        w = spec->size_w;
+        h = spec->size_h;
+    } else if (spec->resize == IMAGE_RESIZE_SHORTEST) {
+        int64_t shorter = w < h ? w : h;
+        w = w * spec->size_w / shorter;
+        h = h * spec->size_h / shorter;
+    }
+    image_code code = make_span(w, spec->crop_w, x, err);
+    if (code == IMAGE_OK) code = make_span(h, spec->crop_h, y, err);
+    if (code == IMAGE_OK && (int64_t)x->out * y->out > IMAGE_MAX_TENSOR_PIXELS)
+        code = image_fail(err, IMAGE_TOO_LARGE,
+                          "the tensor would be %dx%d pixels; the limit is %d in all", x->out,
+                          y->out, IMAGE_MAX_TENSOR_PIXELS);
+    return code;
+}
+
+image_code image_tensor_size(const image_spec *spec, int width, int height, int *out_h, int *out_w,
+                             image_error *err) {
+    span x = {0}, y = {0};
+    image_code code = image_spec_check(spec, err);
+    if (code == IMAGE_OK) code = plan(spec, width, height, &x, &y, err);
+    if (code != IMAGE_OK) return code;
+    if (out_h) *out_h = y.out;
+    if (out_w) *out_w = x.out;
+    return IMAGE_OK;
+}
+
+/* ---- scratch ------------------------------------------------------------------------------ */
+
+void image_scratch_free(image_scratch *scratch) {
+    if (!scratch) return;
+    free(scratch->memory);
+    *scratch = (image_scratch){0};
+}
+
+/* NULL if there is no memory; the scratch is then empty. What it held is lost. */
+static void *scratch_reserve(image_scratch *scratch, size_t bytes) {
+    if (scratch->memory && scratch->capacity >= bytes) return scratch->memory;
+    image_scratch_free(scratch);
+    size_t capacity = bytes < 4096 ? 4096 : bytes;
+    scratch->memory = malloc(capacity);
+    if (scratch->memory) scratch->capacity = capacity;
+    return scratch->memory;
+}
+
+/* ---- the tensor --------------------------------------------------------------------------- */
+
+/* Where the values of one tensor go. Channel c takes its pixel values from byte source[c] of a
+ * pixel and finds value v at table[c][v]. */
+typedef struct {
+    const image_spec *spec;
+    float *out;
+    int height;
+    int width;
+    int source[IMAGE_MAX_CHANNELS];
+    float table[IMAGE_MAX_CHANNELS][256];
+} tensor_writer;
+
+static void init_writer(tensor_writer *w, const image_spec *spec, float *out, int out_h,
+                        int out_w) {
+    w->spec = spec;
+    w->out = out;
+    w->height = out_h;
+    w->width = out_w;
+    for (int c = 0; c < spec->channels; c++) {
+        w->source[c] = spec->color == IMAGE_RGB ? c : spec->color == IMAGE_BGR ? 2 - c : 0;
+        for (int v = 0; v < 256; v++)
+            w->table[c][v] = (float)(((double)v * spec->scale - spec->mean[c]) / spec->std[c]);
+    }
+}
+
+/* Where channel c of tensor row y begins, and how far apart its values are. */
+static float *channel_row(const tensor_writer *w, int c, int y, size_t *step) {
+    size_t channels = (size_t)w->spec->channels, width = (size_t)w->width, row = (size_t)y;
+    if (w->spec->layout == IMAGE_NHWC) {
+        *step = channels;
+        return w->out + row * width * channels + (size_t)c;
+    }
+    *step = 1;
+    return w->out + ((size_t)c * (size_t)w->height + row) * width;
+}
+
+/* Columns [from, to) of tensor row y: pixel value 0. */
+static void write_padding(const tensor_writer *w, int y, int from, int to) {
+    size_t step;
+    for (int c = 0; c < w->spec->channels; c++) {
+        float *out = channel_row(w, c, y, &step), zero = w->table[c][0];
+        for (int x = from; x < to; x++)
+            out[(size_t)x * step] = zero;
+    }
+}
+
+/* count pixels of bytes_per_pixel bytes into tensor row y from column x on. */
+static void write_pixels(const tensor_writer *w, int y, int x, const uint8_t *pixels, int count,
+                         int bytes_per_pixel) {
+    size_t step;
+    for (int c = 0; c < w->spec->channels; c++) {
+        float *out = channel_row(w, c, y, &step) + (size_t)x * step;
+        const float *table = w->table[c];
+        const uint8_t *in = pixels + w->source[c];
+        for (int i = 0; i < count; i++, in += bytes_per_pixel, out += step)
+            *out = table[*in];
+    }
+}
+
+static void write_tensor(const tensor_writer *w, resampler *r, const span *x, const span *y) {
+    for (int row = 0; row < y->out; row++) {
+        int inside = row - y->pad;
+        if (inside < 0 || inside >= y->count) {
+            write_padding(w, row, 0, x->out);
+            continue;
+        }
+        write_padding(w, row, 0, x->pad);
+        write_pixels(w, row, x->pad, resampler_row(r, inside), x->count, r->channels);
+        write_padding(w, row, x->pad + x->count, x->out);
+    }
+}
+
+image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, int out_w,
+                           float *out, image_scratch *scratch, image_error *err) {
+    span x = {0}, y = {0};
+    image_code code = image_spec_check(spec, err);
+    if (code == IMAGE_OK && (!img || !img->pixels || !out))
+        code = image_fail(err, IMAGE_INVALID, "image_to_tensor: a pointer is NULL");
+    if (code == IMAGE_OK) code = plan(spec, img->width, img->height, &x, &y, err);
+    if (code == IMAGE_OK && (out_h != y.out || out_w != x.out))
+        code = image_fail(err, IMAGE_INVALID,
+                          "the image gives a tensor of height %d and width %d, not %d and %d",
+                          y.out, x.out, out_h, out_w);
+    if (code != IMAGE_OK) return code;
+
+    int channels = spec->color == IMAGE_GRAY ? 1 : 3;
+    resample_range rx = {img->width, x.resized, x.first, x.count, spec->filter};
+    resample_range ry = {img->height, y.resized, y.first, y.count, spec->filter};
+    image_scratch own = {0};
+    if (!scratch) scratch = &own;
+    void *memory = scratch_reserve(scratch, resampler_bytes(&rx, &ry, channels));
+    if (!memory) return image_fail(err, IMAGE_MEMORY, "no memory to resize an image");
+
+    resampler r;
+    tensor_writer w;
+    resampler_init(&r, img, &rx, &ry, channels, memory);
+    init_writer(&w, spec, out, out_h, out_w);
+    write_tensor(&w, &r, &x, &y);
+    if (scratch == &own || scratch->capacity > IMAGE_SCRATCH_KEEP) image_scratch_free(scratch);
+    return IMAGE_OK;
+}
