@@ -181,7 +181,8 @@ extern const kernel_table kernels_reference;
 /*
  * weights (OC, IC/groups, KH, KW) ->
  * [panel of ob_group output blocks][input block of the group][kh][kw][lane of the input
- * block][ob_group*16] zero-padded; panels do not cross groups.
+ * block][blocks of the panel * 16], channels zero-padded to whole blocks. Panels do not cross
+ * groups; a group's last panel may be narrower than ob_group.
  */
 size_t conv_packed_floats(int oc, int ic_per_group, int kh, int kw, int groups, int in_lanes,
                           int ob_group);

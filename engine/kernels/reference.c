@@ -1,0 +1,300 @@
+/*
+ * The plainest version of every kernel: scalar loops over the shapes in the comments, sums in
+ * double. Tests hold each instruction set's kernels against these. Speed does not matter here.
+ */
+#include "kernels/kernels.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define RESTRICT_TO(x, low, high) ((x) < (low) ? (low) : (x) > (high) ? (high) : (x))
+
+static float *pixel(const blocked *b, int n, int block, int y, int x) {
+    return b->data + (size_t)n * b->image_pitch + (size_t)block * b->block_pitch +
+           (ptrdiff_t)y * (ptrdiff_t)b->row_pitch + (ptrdiff_t)x * b->lanes;
+}
+
+static double sigmoid(double x) {
+    return 1.0 / (1.0 + exp(-x));
+}
+
+static float act_apply(double x, act_params act) {
+    switch (act.act) {
+    case ACT_NONE:
+        return (float)x;
+    case ACT_RELU:
+        return x > 0 ? (float)x : 0.0f;
+    case ACT_LEAKY_RELU:
+        return (float)(x < 0 ? act.alpha * x : x);
+    case ACT_CLIP:
+        return (float)RESTRICT_TO(x, act.alpha, act.beta);
+    case ACT_SIGMOID:
+        return (float)sigmoid(x);
+    case ACT_HARD_SIGMOID:
+        return (float)RESTRICT_TO(act.alpha * x + act.beta, 0.0, 1.0);
+    case ACT_HARD_SWISH:
+        return (float)(x * RESTRICT_TO(x / 6 + 0.5, 0.0, 1.0));
+    case ACT_SILU:
+        return (float)(x * sigmoid(x));
+    }
+    assert(!"an activation");
+    return 0.0f;
+}
+
+static conv_tiling ref_conv_tiling(int in_lanes, int out_blocks, int out_w) {
+    (void)in_lanes;
+    (void)out_blocks;
+    (void)out_w;
+    return (conv_tiling){.ob_group = 1};
+}
+
+/* One output lane. in is (blocks, H, W, lanes); weights of the panel are (blocks of the group, KH,
+ * KW, lanes, width). */
+static double conv_sum(const conv_args *a, int n, int ob, int lane, int y, int x) {
+    int group_ibs = a->in.blocks / a->groups, group_obs = a->out.blocks / a->groups;
+    int group = ob / group_obs, local = ob % group_obs;
+    int first = local - local % a->ob_group; /* of the panel */
+    int width = MIN(a->ob_group, group_obs - first) * LANES;
+    size_t k = (size_t)group_ibs * a->kernel_h * a->kernel_w * a->in.lanes;
+    const float *w =
+        a->weights + ((size_t)group * group_obs + first) * LANES * k + (local - first) * LANES;
+    double sum = 0;
+    for (int ib = 0; ib < group_ibs; ib++)
+        for (int ky = 0; ky < a->kernel_h; ky++)
+            for (int kx = 0; kx < a->kernel_w; kx++) {
+                const float *in = pixel(&a->in, n, group * group_ibs + ib,
+                                        y * a->stride_h + ky * a->dilation_h - a->pad_top,
+                                        x * a->stride_w + kx * a->dilation_w - a->pad_left);
+                for (int l = 0; l < a->in.lanes; l++, w += width)
+                    sum += (double)in[l] * w[lane];
+            }
+    return sum;
+}
+
+static void ref_conv(const conv_args *a, const conv_tile *t) {
+    for (int ob = t->ob0; ob < t->ob1; ob++)
+        for (int y = t->y0; y < t->y1; y++)
+            for (int x = 0; x < a->out.w; x++) {
+                float *out = pixel(&a->out, t->n, ob, y, x);
+                const float *residual = a->residual
+                                            ? a->residual + t->n * a->residual_image_pitch +
+                                                  ob * a->residual_block_pitch +
+                                                  y * a->residual_row_pitch + (size_t)x * LANES
+                                            : NULL;
+                for (int l = 0; l < LANES; l++) {
+                    double sum = conv_sum(a, t->n, ob, l, y, x) + a->bias[ob * LANES + l];
+                    out[l] = act_apply(sum + (residual ? residual[l] : 0), a->act);
+                }
+            }
+}
+
+/* in is (blocks, H, W, 16), weights are (blocks, KH, KW, 16) */
+static double depthwise_sum(const depthwise_args *a, const rows_tile *t, int lane, int y, int x) {
+    const float *w = a->weights + (size_t)t->b * a->kernel_h * a->kernel_w * LANES;
+    double sum = 0;
+    for (int ky = 0; ky < a->kernel_h; ky++)
+        for (int kx = 0; kx < a->kernel_w; kx++, w += LANES)
+            sum +=
+                (double)pixel(&a->in, t->n, t->b, y * a->stride_h + ky * a->dilation_h - a->pad_top,
+                              x * a->stride_w + kx * a->dilation_w - a->pad_left)[lane] *
+                w[lane];
+    return sum;
+}
+
+static void ref_depthwise(const depthwise_args *a, const rows_tile *t) {
+    for (int y = t->y0; y < t->y1; y++)
+        for (int x = 0; x < a->out.w; x++)
+            for (int l = 0; l < LANES; l++) {
+                double sum = depthwise_sum(a, t, l, y, x) + a->bias[t->b * LANES + l];
+                if (a->residual)
+                    sum += a->residual[t->n * a->residual_image_pitch +
+                                       t->b * a->residual_block_pitch + y * a->residual_row_pitch +
+                                       (size_t)x * LANES + l];
+                pixel(&a->out, t->n, t->b, y, x)[l] = act_apply(sum, a->act);
+            }
+}
+
+typedef struct window {
+    double sum;
+    float max;
+    int real, padded; /* cells within the image; within the image and its padding */
+} window;
+
+/* One lane of the window that starts at (y0, x0) of the image. */
+static window pool_window(const pool_args *a, const rows_tile *t, int lane, int y0, int x0) {
+    window w = {.max = -INFINITY};
+    for (int ky = 0; ky < a->kernel_h; ky++)
+        for (int kx = 0; kx < a->kernel_w; kx++) {
+            int y = y0 + ky * a->dilation_h, x = x0 + kx * a->dilation_w;
+            w.padded += y < a->in.h + a->pad_bottom && x < a->in.w + a->pad_right;
+            if (y < 0 || y >= a->in.h || x < 0 || x >= a->in.w) continue;
+            float value = pixel(&a->in, t->n, t->b, y, x)[lane];
+            w.real++;
+            w.sum += value;
+            if (value > w.max) w.max = value;
+        }
+    return w;
+}
+
+static void ref_pool_max(const pool_args *a, const rows_tile *t) {
+    for (int y = t->y0; y < t->y1; y++)
+        for (int x = 0; x < a->out.w; x++)
+            for (int l = 0; l < a->out.lanes; l++)
+                pixel(&a->out, t->n, t->b, y, x)[l] =
+                    pool_window(a, t, l, y * a->stride_h - a->pad_top,
+                                x * a->stride_w - a->pad_left)
+                        .max;
+}
+
+static void ref_pool_average(const pool_args *a, const rows_tile *t) {
+    for (int y = t->y0; y < t->y1; y++)
+        for (int x = 0; x < a->out.w; x++)
+            for (int l = 0; l < a->out.lanes; l++) {
+                window w = pool_window(a, t, l, y * a->stride_h - a->pad_top,
+                                       x * a->stride_w - a->pad_left);
+                int count = a->count_include_pad ? w.padded : w.real;
+                pixel(&a->out, t->n, t->b, y, x)[l] = (float)(w.sum / MAX(count, 1));
+            }
+}
+
+static void ref_global_average(const blocked *in, int n, int b, float *out) {
+    for (int l = 0; l < LANES; l++) {
+        double sum = 0;
+        for (int y = 0; y < in->h; y++)
+            for (int x = 0; x < in->w; x++)
+                sum += pixel(in, n, b, y, x)[l];
+        out[l] = (float)(sum / ((double)in->h * in->w));
+    }
+}
+
+static void ref_global_max(const blocked *in, int n, int b, float *out) {
+    for (int l = 0; l < LANES; l++) {
+        out[l] = -INFINITY;
+        for (int y = 0; y < in->h; y++)
+            for (int x = 0; x < in->w; x++)
+                if (pixel(in, n, b, y, x)[l] > out[l]) out[l] = pixel(in, n, b, y, x)[l];
+    }
+}
+
+static float lrn_value(const lrn_args *a, int n, int c, int y, int x) {
+    int first = MAX(0, c - (a->size - 1) / 2), last = MIN(a->in.c - 1, c + a->size / 2);
+    double squares = 0;
+    for (int i = first; i <= last; i++) {
+        double value = pixel(&a->in, n, i / LANES, y, x)[i % LANES];
+        squares += value * value;
+    }
+    double scale = a->bias + (double)a->alpha / a->size * squares;
+    return (float)(pixel(&a->in, n, c / LANES, y, x)[c % LANES] * pow(scale, -a->beta));
+}
+
+static void ref_lrn(const lrn_args *a, int n, int y0, int y1) {
+    for (int y = y0; y < y1; y++)
+        for (int x = 0; x < a->out.w; x++)
+            for (int c = 0; c < a->out.blocks * LANES; c++)
+                pixel(&a->out, n, c / LANES, y, x)[c % LANES] =
+                    c < a->out.c ? lrn_value(a, n, c, y, x) : 0.0f;
+}
+
+static void ref_unary(const float *in, float *out, size_t count, act_params act) {
+    for (size_t i = 0; i < count; i++)
+        out[i] = act_apply(in[i], act);
+}
+
+static double binary_apply(double a, double b, binary_op op) {
+    switch (op) {
+    case BINARY_ADD:
+        return a + b;
+    case BINARY_SUB:
+        return a - b;
+    case BINARY_MUL:
+        return a * b;
+    case BINARY_DIV:
+        return a / b;
+    }
+    assert(!"a binary operator");
+    return 0;
+}
+
+static void ref_binary(const float *a, const float *b, float *out, size_t count, binary_op op,
+                       act_params act) {
+    for (size_t i = 0; i < count; i++)
+        out[i] = act_apply(binary_apply(a[i], b[i], op), act);
+}
+
+static void ref_binary_scalar(const float *a, float s, float *out, size_t count, binary_op op,
+                              bool swapped, act_params act) {
+    for (size_t i = 0; i < count; i++)
+        out[i] = act_apply(swapped ? binary_apply(s, a[i], op) : binary_apply(a[i], s, op), act);
+}
+
+static void ref_binary_lanes(const float *a, const float *v, float *out, size_t count, binary_op op,
+                             bool swapped, act_params act) {
+    for (size_t i = 0; i < count; i++) {
+        float s = v[i % LANES];
+        out[i] = act_apply(swapped ? binary_apply(s, a[i], op) : binary_apply(a[i], s, op), act);
+    }
+}
+
+static void ref_affine_lanes(const float *in, const float *scale, const float *shift, float *out,
+                             size_t count, act_params act) {
+    for (size_t i = 0; i < count; i++)
+        out[i] = act_apply((double)in[i] * scale[i % LANES] + shift[i % LANES], act);
+}
+
+static size_t ref_gemm_panel(void) {
+    return LANES;
+}
+
+/* a is (M, K), b is (N / panel, K, panel), out is (M, N) */
+static void ref_gemm(const gemm_args *a, size_t j0, size_t j1) {
+    for (size_t i = 0; i < a->m; i++)
+        for (size_t j = j0; j < j1; j++) {
+            const float *b = a->packed + j / LANES * LANES * a->k + j % LANES;
+            double sum = a->bias ? a->bias[j] : 0;
+            for (size_t k = 0; k < a->k; k++)
+                sum += (double)a->a[i * a->lda + k] * b[k * LANES];
+            a->out[i * a->ldo + j] = act_apply(sum, a->act);
+        }
+}
+
+static void ref_softmax(const float *in, float *out, size_t count, bool log_result) {
+    float max = -INFINITY;
+    for (size_t i = 0; i < count; i++)
+        if (in[i] > max) max = in[i];
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += exp((double)in[i] - max);
+    for (size_t i = 0; i < count; i++)
+        out[i] =
+            (float)(log_result ? (double)in[i] - max - log(sum) : exp((double)in[i] - max) / sum);
+}
+
+/* Where channel c of pixel (y, x) stands in the dense form of `b`. */
+static size_t dense_index(const blocked *b, bool nhwc, int n, int c, int y, int x) {
+    return nhwc ? (((size_t)n * b->h + y) * b->w + x) * b->c + c
+                : (((size_t)n * b->c + c) * b->h + y) * b->w + x;
+}
+
+static void ref_block(const float *in, bool nhwc, const blocked *out, const rows_tile *t) {
+    for (int y = t->y0; y < t->y1; y++)
+        for (int x = 0; x < out->w; x++)
+            for (int l = 0; l < out->lanes; l++) {
+                int c = t->b * out->lanes + l;
+                pixel(out, t->n, t->b, y, x)[l] =
+                    c < out->c ? in[dense_index(out, nhwc, t->n, c, y, x)] : 0.0f;
+            }
+}
+
+static void ref_unblock(const blocked *in, float *out, bool nhwc, const rows_tile *t) {
+    for (int y = t->y0; y < t->y1; y++)
+        for (int x = 0; x < in->w; x++)
+            for (int c = t->b * in->lanes; c < MIN(in->c, (t->b + 1) * in->lanes); c++)
+                out[dense_index(in, nhwc, t->n, c, y, x)] =
+                    pixel(in, t->n, t->b, y, x)[c % in->lanes];
+}
+
+const kernel_table kernels_reference = {.isa = "reference",
+#define X(type, name, params) .name = ref_##name,
+                                        KERNEL_LIST(X)
+#undef X
+};
