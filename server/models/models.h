@@ -81,10 +81,11 @@ size_t served_model_class_count(const served_model *model);
 const char *served_model_label(const served_model *model, size_t class_index);
 
 /*
- * The layer table. A model whose input size depends on the image is measured at the nominal input
- * (served_model_nominal), which for other models is their input.
+ * The layer table, made on first use; it lives as long as the model. A model whose input size
+ * depends on the image is measured at its nominal input (served_model_nominal), which for other
+ * models is their input.
  */
-const cnn_summary *served_model_summary(const served_model *model);
+model_code served_model_summary(served_model *model, const cnn_summary **out, model_error *err);
 cnn_shape served_model_nominal(const served_model *model);
 
 /* For whatever is not image classification (raw tensors, benchmarks). */
