@@ -19,6 +19,8 @@
 /* Limits on what a model file may hold; each error names the one that it hit. */
 #define GRAPH_MAX_NODES        100000
 #define GRAPH_MAX_NODE_ARGS    4096
+#define GRAPH_MAX_NODE_ATTRS   256
+#define GRAPH_MAX_NAME_BYTES   1000
 #define GRAPH_MAX_EXTENT       (INT64_C(1) << 31)
 #define GRAPH_MAX_TENSOR_BYTES ((size_t)4 << 30)
 
@@ -34,9 +36,13 @@ typedef struct tensor {
 
 /* Uninitialised data. Fails on symbolic extents and above GRAPH_MAX_TENSOR_BYTES. */
 cnn_status tensor_create(cnn_dtype dtype, const cnn_shape *shape, tensor **out, cnn_error *err);
+/* Takes over `data` (CNN_ALIGN-aligned, from cnn_alloc_aligned) on success. */
+cnn_status tensor_adopt(cnn_dtype dtype, const cnn_shape *shape, void *data, tensor **out,
+                        cnn_error *err);
 tensor *tensor_ref(tensor *t);
 void tensor_unref(tensor *t); /* accepts NULL */
-/* Element `i` of an integer, bool or float tensor, as a number. */
+/* Element `i` of an integer, bool or float tensor, as a number; tensor_int truncates and saturates.
+ */
 int64_t tensor_int(const tensor *t, size_t i);
 double tensor_number(const tensor *t, size_t i);
 
@@ -99,7 +105,8 @@ typedef struct graph_value {
     bool has_shape;   /* false: not even the rank is known */
     cnn_shape shape;  /* negative extents are symbolic */
     tensor *constant; /* the value, where known; a reference owned by the graph */
-    int producer;     /* node index, or -1 for graph inputs, initializers and dropped nodes */
+    int producer;     /* node index, or -1 for graph inputs, constants and dropped nodes */
+    uint32_t uses;    /* as graph_update_uses counted them last; see there */
 } graph_value;
 
 typedef struct graph {
@@ -120,13 +127,25 @@ void graph_free(graph *g);
 /* Shares constant tensors with `g`. */
 cnn_status graph_clone(const graph *g, graph **out, cnn_error *err);
 
-/* Adds a value and copies its name; -1 when out of memory. */
+/* Adds a value and copies its name; -1 when out of memory. Moves g->values. */
 int graph_add_value(graph *g, const char *name);
-/* Takes the node over. False when out of memory (the node is not taken). */
+/* Adds a value with the type, shape and content of `t`, of which it keeps a reference; else the
+ * same. */
+int graph_add_constant(graph *g, const char *name, tensor *t);
+/* Gives a value the type, shape and content of `t`, of which it keeps a reference. */
+void graph_set_constant(graph *g, int value, tensor *t);
+/* Append a value to the graph's inputs or outputs; false when out of memory. */
+bool graph_add_input(graph *g, int value);
+bool graph_add_output(graph *g, int value);
+/* Takes the node over and makes it the producer of its outputs. False when out of memory (the node
+ * is not taken). */
 bool graph_add_node(graph *g, graph_node *node);
 graph_node *graph_node_create(const struct op_def *op, const char *name, size_t inputs,
-                              size_t outputs); /* all -1; NULL when out of memory */
+                              size_t outputs);        /* all -1; NULL when out of memory */
+graph_node *graph_node_clone(const graph_node *node); /* NULL when out of memory */
 void graph_node_free(graph_node *node);
+/* What to call the node in messages: its name, or that of its first output. */
+const char *graph_node_label(const graph *g, const graph_node *node);
 /* Linear time; -1 if there is none. */
 int graph_find_value(const graph *g, const char *name);
 
@@ -135,18 +154,39 @@ int64_t graph_attr_int(const graph_node *node, const char *name, int64_t fallbac
 float graph_attr_float(const graph_node *node, const char *name, float fallback);
 const char *graph_attr_string(const graph_node *node, const char *name, const char *fallback);
 
-/* Replaces every use of value `from`, also as a graph output, by `to`. */
+/* Append an attribute, copying what is given (a tensor gets a reference more); false when out of
+ * memory. */
+bool graph_add_attr_int(graph_node *node, const char *name, int64_t value);
+bool graph_add_attr_float(graph_node *node, const char *name, float value);
+bool graph_add_attr_string(graph_node *node, const char *name, const char *value);
+bool graph_add_attr_ints(graph_node *node, const char *name, const int64_t *ints, size_t count);
+bool graph_add_attr_tensor(graph_node *node, const char *name, tensor *t);
+/* Frees what the attribute holds, not `a` itself. */
+void graph_attr_free(attr *a);
+
+/*
+ * Sets `uses` of every value: how often it is a node's input or residual, or a graph output. Who
+ * edits the graph further keeps the number right or counts again.
+ */
+void graph_update_uses(graph *g);
+/* Replaces every use of value `from`, also as a graph output, by `to`. Linear time. */
 void graph_replace_uses(graph *g, int from, int to);
-/* Uses of a value as node input, residual or graph output. */
+/* Uses of a value as node input, residual or graph output, counted now: linear time. */
 size_t graph_count_uses(const graph *g, int value);
-/* Drops nodes none of whose outputs is used, and renumbers producers. */
+/* Drops nodes none of whose outputs is used, renumbers producers and counts uses. */
 void graph_drop_dead_nodes(graph *g);
+/* Releases constants without a use (by `uses`). */
+void graph_drop_unused_constants(graph *g);
 /* Puts nodes into execution order; CNN_INVALID_MODEL names a node on a cycle. */
 cnn_status graph_sort(graph *g, cnn_error *err);
 
 /*
  * Binds the inputs (one concrete shape each; see cnn_summary_create for NULL), infers all types and
  * shapes and folds constants. The errors name node, operator and the rule that was broken.
+ *
+ * Afterwards nodes that do not lead to a graph output are gone, folded ones too (a graph output may
+ * have become a constant), and constants without a use are released. A graph is bound once; after
+ * an error it can only be freed.
  */
 cnn_status graph_bind(graph *g, const cnn_shape *input_shapes, cnn_error *err);
 

@@ -1,0 +1,96 @@
+/* Editing: uses, and what becomes of nodes that nobody uses. */
+#include "graph/graph.h"
+
+static void count(graph *g, int value, int by) {
+    if (value >= 0) g->values[value].uses += (uint32_t)by;
+}
+
+static void count_node(graph *g, const graph_node *node, int by) {
+    for (size_t i = 0; i < node->input_count; i++)
+        count(g, node->inputs[i], by);
+    count(g, node->fused.residual, by);
+}
+
+void graph_update_uses(graph *g) {
+    for (size_t i = 0; i < g->value_count; i++)
+        g->values[i].uses = 0;
+    for (size_t i = 0; i < g->node_count; i++)
+        count_node(g, g->nodes[i], 1);
+    for (size_t i = 0; i < g->output_count; i++)
+        count(g, g->outputs[i], 1);
+}
+
+/* Renames `from` to `to` in a list; returns how often it stood there. */
+static uint32_t replace_in(int *list, size_t length, int from, int to) {
+    uint32_t replaced = 0;
+    for (size_t i = 0; i < length; i++)
+        if (list[i] == from) {
+            list[i] = to;
+            replaced++;
+        }
+    return replaced;
+}
+
+void graph_replace_uses(graph *g, int from, int to) {
+    if (from == to) return;
+    uint32_t replaced = replace_in(g->outputs, g->output_count, from, to);
+    for (size_t i = 0; i < g->node_count; i++) {
+        graph_node *node = g->nodes[i];
+        replaced += replace_in(node->inputs, node->input_count, from, to);
+        replaced += replace_in(&node->fused.residual, 1, from, to);
+    }
+    g->values[from].uses = 0;
+    g->values[to].uses += replaced;
+}
+
+size_t graph_count_uses(const graph *g, int value) {
+    size_t uses = 0;
+    for (size_t i = 0; i < g->node_count; i++) {
+        const graph_node *node = g->nodes[i];
+        for (size_t j = 0; j < node->input_count; j++)
+            uses += node->inputs[j] == value;
+        uses += node->fused.residual == value;
+    }
+    for (size_t i = 0; i < g->output_count; i++)
+        uses += g->outputs[i] == value;
+    return uses;
+}
+
+static bool is_dead(const graph *g, const graph_node *node) {
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] >= 0 && g->values[node->outputs[i]].uses > 0) return false;
+    return true;
+}
+
+static void set_producer(graph *g, const graph_node *node, int producer) {
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] >= 0) g->values[node->outputs[i]].producer = producer;
+}
+
+void graph_drop_dead_nodes(graph *g) {
+    graph_update_uses(g);
+    /* Backwards, so that a node's death is known before its producers are looked at. */
+    for (size_t i = g->node_count; i-- > 0;) {
+        graph_node *node = g->nodes[i];
+        if (!is_dead(g, node)) continue;
+        count_node(g, node, -1);
+        set_producer(g, node, -1);
+        graph_node_free(node);
+        g->nodes[i] = NULL;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < g->node_count; i++)
+        if (g->nodes[i]) {
+            set_producer(g, g->nodes[i], (int)kept);
+            g->nodes[kept++] = g->nodes[i];
+        }
+    g->node_count = kept;
+}
+
+void graph_drop_unused_constants(graph *g) {
+    for (size_t i = 0; i < g->value_count; i++)
+        if (g->values[i].uses == 0 && g->values[i].constant) {
+            tensor_unref(g->values[i].constant);
+            g->values[i].constant = NULL;
+        }
+}
