@@ -16,7 +16,7 @@
 #define CNN_ALIGN 64
 
 /* Fills `err` (may be NULL) and returns `status`, so that `return cnn_fail(...)` reads well.
- * Control characters in the message become '?'. */
+ * In the message control characters and what is no UTF-8 become '?'. */
 cnn_status cnn_fail(cnn_error *err, cnn_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The failure of an allocation of `bytes`. */
@@ -37,6 +37,10 @@ void *cnn_alloc_aligned(size_t bytes);
 /* Grows `*items` (elements of `item_size` bytes, from malloc or NULL) to hold at least `wanted`;
  * false: out of memory, nothing changed. */
 bool cnn_grow(void **items, size_t *capacity, size_t wanted, size_t item_size);
+
+/* Bytes of the UTF-8 sequence at the start of `text`: 1 to 4; 0 if it is none (RFC 3629). */
+size_t cnn_utf8_sequence(const char *text, size_t size);
+bool cnn_utf8_valid(const char *text, size_t size);
 
 /* IEEE half precision and bfloat16, as bits; to them rounding to nearest, ties to even. */
 float cnn_half_to_float(uint16_t bits);

@@ -2,28 +2,24 @@
  * Error messages.
  *
  * A message is one sentence that ends up in logs and JSON, and quotes names out of model files. So
- * whatever a name held, the message is free of control characters, and where it had to be cut it
- * is not cut inside a UTF-8 sequence.
+ * whatever a name held and wherever it was cut, the message is valid UTF-8 without control
+ * characters.
  */
 #include "base/base.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static void replace_control_characters(char *text) {
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
-}
-
-/* Drops an incomplete UTF-8 sequence at the end of `text`. */
-static void trim_utf8(char *text) {
-    size_t end = strlen(text), start = end;
-    while (start > 0 && end - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start == 0) return;
-    unsigned char lead = (unsigned char)text[--start];
-    size_t wanted = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (end - start < wanted) text[start] = '\0';
+/* Makes `text` printable UTF-8. */
+static void scrub(char *text) {
+    size_t size = strlen(text), step;
+    for (size_t i = 0; i < size; i += step) {
+        step = cnn_utf8_sequence(text + i, size - i);
+        if (step == 0 || (unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
+            text[i] = '?';
+            step = 1;
+        }
+    }
 }
 
 cnn_status cnn_fail(cnn_error *err, cnn_status status, const char *format, ...) {
