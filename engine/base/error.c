@@ -31,8 +31,7 @@ cnn_status cnn_fail(cnn_error *err, cnn_status status, const char *format, ...) 
     va_end(args);
     if (length < 0)
         snprintf(err->message, sizeof err->message, "error %d without a message", (int)status);
-    if (length >= (int)sizeof err->message) trim_utf8(err->message);
-    replace_control_characters(err->message);
+    scrub(err->message);
     return status;
 }
 
