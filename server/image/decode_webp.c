@@ -22,6 +22,15 @@ static image_code check_length(const uint8_t *bytes, size_t size, image_error *e
     return IMAGE_OK;
 }
 
+/* The size in the first header, before libwebpdemux goes through the whole file. A header that
+ * cannot be read is left to it. */
+static image_code check_claimed_size(const uint8_t *bytes, size_t size, const image_limits *limits,
+                                     image_error *err) {
+    WebPBitstreamFeatures features;
+    if (WebPGetFeatures(bytes, size, &features) != VP8_STATUS_OK) return IMAGE_OK;
+    return check_size("WebP", (uint64_t)features.width, (uint64_t)features.height, limits, err);
+}
+
 static const char *status_text(VP8StatusCode status) {
     switch (status) {
     case VP8_STATUS_OUT_OF_MEMORY:
@@ -124,7 +133,8 @@ static int find_orientation(const WebPDemuxer *demuxer) {
 
 image_code decode_webp(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                        int *orientation, image_error *err) {
-    image_code code = check_length(bytes, size, err);
+    image_code code = check_claimed_size(bytes, size, limits, err);
+    if (code == IMAGE_OK) code = check_length(bytes, size, err);
     if (code != IMAGE_OK) return code;
     WebPData data = {bytes, size};
     WebPDemuxer *demuxer = WebPDemux(&data);
