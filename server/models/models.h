@@ -56,6 +56,12 @@ typedef enum model_activation { MODEL_NONE, MODEL_SOFTMAX, MODEL_SIGMOID } model
  */
 model_code served_model_open(cnn_runtime *rt, const char *spec, const char *precision,
                              served_model **out, model_error *err);
+/*
+ * Only the graph of such a MODEL, also one that is no image classifier; `name` (of `size` bytes)
+ * receives the model's name. The caller frees *out.
+ */
+model_code model_open_graph(cnn_runtime *rt, const char *spec, cnn_model **out, char *name,
+                            size_t size, model_error *err);
 served_model *served_model_ref(served_model *model);
 void served_model_unref(served_model *model);
 
@@ -164,8 +170,8 @@ typedef model_code model_admit_fn(void *arg, const model_feature *features, size
                                   model_error *err);
 
 /* Limits on one query. */
-#define MODEL_MAX_PATTERNS 256
-#define MODEL_MAX_PATTERN  1024 /* bytes of one pattern */
+#define MODEL_MAX_PATTERNS      256
+#define MODEL_MAX_PATTERN_BYTES 8192 /* of all patterns together */
 
 typedef struct model_query_options {
     size_t top; /* predictions wanted, best first; more than there are classes: all */

@@ -1,0 +1,203 @@
+/*
+ * One image through a model: decode, preprocess, run, pick the best.
+ *
+ * The tensor is written straight into a session's input. What a result keeps (predictions, feature
+ * values) is copied out into one block, so that the session is free for the next image before the
+ * result is printed.
+ */
+#include "models/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- results ------------------------------------------------------------------------------ */
+
+void model_result_free(model_result *result) {
+    if (!result) return;
+    free(result->memory);
+    *result = (model_result){0};
+}
+
+/*
+ * Lays out predictions, features and their values in one block. The shapes of `features` are known;
+ * pointers into the block are set, values not yet.
+ */
+static model_code result_allocate(const model_query *query, const model_feature *features,
+                                  model_result *result, model_error *err) {
+    size_t bytes = query->top * sizeof(model_prediction);
+    size_t features_at = bytes;
+    bytes += query->feature_count * sizeof(model_feature);
+    size_t values_at = bytes;
+    for (size_t i = 0; i < query->feature_count; i++) /* the engine has checked these products */
+        bytes += features[i].count * sizeof(float);
+    char *memory = malloc(bytes ? bytes : 1);
+    if (!memory) return model_fail_memory(err);
+    result->memory = memory;
+    result->predictions = (model_prediction *)memory;
+    result->prediction_count = query->top;
+    result->features = (model_feature *)(memory + features_at);
+    result->feature_count = query->feature_count;
+    float *values = (float *)(memory + values_at);
+    for (size_t i = 0; i < query->feature_count; i++) {
+        result->features[i] = features[i];
+        result->features[i].data = values;
+        values += features[i].count;
+    }
+    return MODEL_OK;
+}
+
+/* ---- plan and shapes ---------------------------------------------------------------------- */
+
+/* The height and width of the image's tensor, checked against what the graph takes. */
+static model_code tensor_size(const served_model *model, const image *picture, int *height,
+                              int *width, model_error *err) {
+    image_error why = {0};
+    if (image_tensor_size(&model->spec, picture->width, picture->height, height, width, &why) !=
+        IMAGE_OK)
+        return model_fail_image(err, &why);
+    if ((model->input_h < 0 || model->input_h == *height) &&
+        (model->input_w < 0 || model->input_w == *width))
+        return MODEL_OK;
+    return model_fail(err, MODEL_BAD_REQUEST,
+                      "the model takes images of %dx%d (height x width, -1: any), and this one "
+                      "gives %dx%d",
+                      model->input_h, model->input_w, *height, *width);
+}
+
+/* The plan for a tensor of that size; *out is NULL if it is the query's own. */
+static model_code select_plan(const model_query *query, int height, int width, plan_entry **out,
+                              model_error *err) {
+    plan_key key = {height, width, query->wanted, query->wanted_count};
+    *out = NULL;
+    return query->plan ? MODEL_OK : plan_acquire(query->model, &key, false, out, err);
+}
+
+/* The features with the shapes that they have in `plan`; the caller frees *out. */
+static model_code shape_features(const model_query *query, const cnn_plan *plan,
+                                 model_feature **out, model_error *err) {
+    model_feature *features = calloc(query->feature_count + 1, sizeof *features);
+    if (!features) return model_fail_memory(err);
+    for (size_t i = 0; i < query->feature_count; i++) {
+        features[i] = query->features[i];
+        cnn_tensor_info info = cnn_plan_output(plan, query->feature_places[i]);
+        feature_set_shape(&features[i], &info.shape);
+    }
+    *out = features;
+    return MODEL_OK;
+}
+
+/* Shapes, the caller's consent, and the block for the results. */
+static model_code prepare_result(const model_query *query, const cnn_plan *plan,
+                                 model_result *result, model_error *err) {
+    model_feature *features = NULL;
+    model_code code = shape_features(query, plan, &features, err);
+    if (code == MODEL_OK && query->admit && query->feature_count > 0)
+        code = query->admit(query->admit_arg, features, query->feature_count, err);
+    if (code == MODEL_OK) code = result_allocate(query, features, result, err);
+    free(features);
+    return code;
+}
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+/* `values` holds class_count floats and is overwritten. */
+static model_code fill_predictions(const model_query *query, float *values, model_result *result,
+                                   model_error *err) {
+    const served_model *model = query->model;
+    size_t *best = malloc(query->top * sizeof *best);
+    if (!best) return model_fail_memory(err);
+    activation_apply(model->activation, values, model->class_count);
+    top_k(values, model->class_count, query->top, best);
+    for (size_t i = 0; i < query->top; i++)
+        result->predictions[i] = (model_prediction){.class_index = best[i],
+                                                    .label = model->labels[best[i]],
+                                                    .probability = values[best[i]]};
+    free(best);
+    return MODEL_OK;
+}
+
+static model_code predict(const model_query *query, const cnn_plan *plan,
+                          const cnn_session *session, model_result *result, model_error *err) {
+    if (query->top == 0) return MODEL_OK;
+    size_t classes = query->model->class_count;
+    cnn_tensor_info output = cnn_plan_output(plan, query->prediction);
+    if (model_class_vector(&output.shape) != classes)
+        return model_fail(err, MODEL_BAD_REQUEST,
+                          "for an image of this size the model's output is not one vector of its "
+                          "%zu classes",
+                          classes);
+    float *values = malloc(classes * sizeof *values);
+    if (!values) return model_fail_memory(err);
+    memcpy(values, cnn_session_output(session, query->prediction), classes * sizeof *values);
+    model_code code = fill_predictions(query, values, result, err);
+    free(values);
+    return code;
+}
+
+static void copy_features(const model_query *query, const cnn_session *session,
+                          model_result *result) {
+    for (size_t i = 0; i < query->feature_count; i++)
+        memcpy((float *)result->features[i].data,
+               cnn_session_output(session, query->feature_places[i]),
+               result->features[i].count * sizeof(float));
+}
+
+/* Preprocess, run and collect, with the plan and the block for the results in place. */
+static model_code run(const model_query *query, plan_entry *entry, const image *picture, int height,
+                      int width, model_result *result, model_error *err) {
+    plan_session *slot = NULL;
+    model_code code = plan_session_acquire(query->model, entry, &slot, err);
+    if (code != MODEL_OK) return code;
+    image_error why = {0};
+    uint64_t begun = now_ns();
+    if (image_to_tensor(picture, &query->model->spec, height, width,
+                        cnn_session_input(slot->session, 0), &slot->scratch, &why) != IMAGE_OK) {
+        code = model_fail_image(err, &why);
+    } else {
+        uint64_t filled = now_ns();
+        cnn_session_run(slot->session);
+        copy_features(query, slot->session, result);
+        code = predict(query, plan_of(entry), slot->session, result, err);
+        result->preprocess_ns = filled - begun;
+        result->inference_ns = now_ns() - filled;
+    }
+    plan_session_release(query->model, entry, slot);
+    return code;
+}
+
+/* A decoded image. */
+static model_code classify_picture(const model_query *query, const image *picture,
+                                   model_result *result, model_error *err) {
+    int height, width;
+    plan_entry *own = NULL;
+    model_code code = tensor_size(query->model, picture, &height, &width, err);
+    if (code == MODEL_OK) code = select_plan(query, height, width, &own, err);
+    plan_entry *entry = own ? own : query->plan;
+    if (code == MODEL_OK) code = prepare_result(query, plan_of(entry), result, err);
+    if (code == MODEL_OK) code = run(query, entry, picture, height, width, result, err);
+    plan_release(query->model, own);
+    if (code != MODEL_OK) result->prediction_count = result->feature_count = 0;
+    return code;
+}
+
+model_code model_classify(const model_query *query, const void *bytes, size_t size,
+                          model_result *result, model_error *err) {
+    image picture = {0};
+    image_error why = {0};
+    *result = (model_result){0};
+    uint64_t begun = now_ns();
+    if (image_decode(bytes, size, &query->limits, &picture, &result->image, &why) != IMAGE_OK)
+        return model_fail_image(err, &why);
+    result->decode_ns = now_ns() - begun;
+    model_code code = MODEL_OK;
+    if (query->wanted_count > 0) code = classify_picture(query, &picture, result, err);
+    image_free(&picture);
+    return code;
+}

@@ -1,0 +1,76 @@
+/* internal.h: what the files of server/models share. */
+#ifndef CNNSERVE_MODELS_INTERNAL_H
+#define CNNSERVE_MODELS_INTERNAL_H
+
+#include "models/models.h"
+#include "models/plans.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Largest files of a model folder. */
+#define MODEL_GRAPH_MAX  ((size_t)2 << 30) /* protobuf's own limit */
+#define MODEL_LABELS_MAX ((size_t)8 << 20)
+
+/* Side of the nominal input of a model for which neither graph nor preprocessing gives one. */
+#define MODEL_NOMINAL_SIDE 224
+
+/* A tensor of the original graph; strings of the engine's model. */
+typedef struct model_tensor {
+    const char *name, *node, *op;
+    bool first; /* the first output of its node */
+} model_tensor;
+
+/* Immutable after loading but for `refs`, `summary` and `plans`. */
+struct served_model {
+    atomic_size_t refs;
+    char *name;
+    int64_t version;
+    char version_text[24];
+    char *origin;
+    const char *precision;
+    cnn_runtime *rt; /* not owned */
+    cnn_model *cnn;
+    model_tensor *tensors;
+    size_t tensor_count;
+    image_spec spec;
+    int input_h, input_w; /* of the graph; -1: free */
+    bool fixed;           /* every image gives the same tensor, nominal_h x nominal_w */
+    int nominal_h, nominal_w;
+    size_t output;        /* index of the graph output that predictions come from */
+    size_t output_tensor; /* and of its tensor */
+    model_activation activation;
+    char **labels; /* class_count strings in one block, freed as one */
+    size_t class_count;
+    pthread_mutex_t summary_lock; /* guards `summary` */
+    cnn_summary *summary;         /* NULL: not asked for yet */
+    plan_cache plans;
+};
+
+/* Fills `err` (may be NULL) and returns `code`. */
+model_code model_fail(model_error *err, model_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+model_code model_fail_memory(model_error *err);
+/* MODEL_IMAGE with the image library's words. */
+model_code model_fail_image(model_error *err, const image_error *why);
+
+/* The engine's input shape (1, C, H, W) or (1, H, W, C). */
+cnn_shape model_input_shape(const served_model *model, int height, int width);
+/* Classes that a tensor of this shape holds; 0 if it is not one vector: 1xCx1x1, 1xC, C. */
+size_t model_class_vector(const cnn_shape *shape);
+
+/* Reads labels.txt or makes up "class 0"...; `text` NULL: make them up. See labels.c. */
+model_code labels_create(const char *text, size_t size, size_t classes, const char *path,
+                         char ***out, model_error *err);
+
+/* In place: softmax or sigmoid of `count` values. */
+void activation_apply(model_activation activation, float *values, size_t count);
+/*
+ * Writes the indices of the `k` largest values to `best`, largest first, equal ones by lower index,
+ * NaN last. k is at most `count`.
+ */
+void top_k(const float *values, size_t count, size_t k, size_t *best);
+
+#endif

@@ -1,0 +1,240 @@
+/*
+ * Loading one model version: graph, model.json, labels, preprocessing, default plan.
+ *
+ * Everything that can be wrong with a model shows here, before the first image: the default plan is
+ * compiled at once, which also tells the number of classes. Reading the files of another convention
+ * (Hugging Face's config.json) means filling the same model_config from them.
+ *
+ * It does not decide which models there are (discover.c, registry.c).
+ */
+#include "models/load.h"
+
+#include "models/internal.h"
+#include "models/names.h"
+#include "models/preprocessing.h"
+#include "json/model_config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONFIG_FILE "model.json"
+#define LABELS_FILE "labels.txt"
+
+/* Puts where it happened before the message of a failure. */
+static model_code locate(const model_source *source, const char *file, model_code code,
+                         model_error *err) {
+    if (code != MODEL_INVALID || !err) return code;
+    char where[512], message[sizeof err->message];
+    snprintf(message, sizeof message, "%s", err->message);
+    return model_fail(err, code, "%s: %.500s", source_describe(source, file, where, sizeof where),
+                      message);
+}
+
+static model_code read_config(const model_source *source, model_config *out, model_error *err) {
+    char message[512];
+    source_file file = {0};
+    if (!source->config) return MODEL_OK;
+    model_code code = source_read(source, CONFIG_FILE, MODEL_CONFIG_MAX, &file, err);
+    if (code == MODEL_OK && file.bytes &&
+        !model_config_read(file.bytes, file.size, out, message, sizeof message))
+        code = locate(source, CONFIG_FILE, model_fail(err, MODEL_INVALID, "%s", message), err);
+    source_file_free(&file);
+    return code;
+}
+
+/* labels.txt is taken also if model.json does not name it; a file that is named must be there. */
+static model_code read_labels(served_model *model, const model_source *source,
+                              const model_config *config, model_error *err) {
+    const char *name = config->labels ? config->labels : LABELS_FILE;
+    char where[512];
+    source_file file = {0};
+    source_describe(source, name, where, sizeof where);
+    model_code code = MODEL_OK;
+    if (source->config) code = source_read(source, name, MODEL_LABELS_MAX, &file, err);
+    if (code == MODEL_OK && !file.bytes && config->labels)
+        code = model_fail(err, MODEL_INVALID, "%s: there is no such file", where);
+    if (code == MODEL_OK)
+        code = labels_create(file.bytes, file.size, model->class_count, where, &model->labels, err);
+    source_file_free(&file);
+    return code;
+}
+
+static model_code resolve_precision(served_model *model, const model_config *config,
+                                    const char *wanted, model_error *err) {
+    const char *name = wanted ? wanted : config->precision ? config->precision : "fp32";
+    model->precision = "fp32";
+    if (strcmp(name, "fp32") == 0 || strcmp(name, "auto") == 0) return MODEL_OK;
+    if (strcmp(name, "bf16") == 0 || strcmp(name, "int8") == 0)
+        return model_fail(err, MODEL_INVALID,
+                          "precision %s is not available in this version, only fp32 (and auto, "
+                          "which chooses it)",
+                          name);
+    return model_fail(err, MODEL_INVALID, "precision must be fp32, bf16, int8 or auto, not '%.60s'",
+                      name);
+}
+
+/* ---- tensors and outputs ------------------------------------------------------------------ */
+
+static model_code list_tensors(served_model *model, model_error *err) {
+    size_t count = cnn_model_tensor_count(model->cnn);
+    model->tensors = calloc(count ? count : 1, sizeof *model->tensors);
+    if (!model->tensors) return model_fail_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        model_tensor *tensor = &model->tensors[i];
+        tensor->name = cnn_model_tensor(model->cnn, i, &tensor->node, &tensor->op);
+        tensor->first = i == 0 || strcmp(tensor->node, tensor[-1].node) != 0;
+    }
+    model->tensor_count = count;
+    return MODEL_OK;
+}
+
+static const char *output_name_at(const void *list, size_t index) {
+    return cnn_model_output(list, index).name;
+}
+
+static model_code choose_output(served_model *model, const model_config *config, model_error *err) {
+    size_t count = cnn_model_output_count(model->cnn), output = 0;
+    char near[512];
+    if (config->output) {
+        while (output < count &&
+               strcmp(cnn_model_output(model->cnn, output).name, config->output) != 0)
+            output++;
+        if (output == count)
+            return model_fail(err, MODEL_INVALID, "output.name: the model has no output '%.100s'%s",
+                              config->output,
+                              names_suggest(config->output, model->cnn, count, output_name_at, near,
+                                            sizeof near));
+    }
+    if (count == 0) return model_fail(err, MODEL_INVALID, "the model has no outputs");
+    const char *name = cnn_model_output(model->cnn, output).name;
+    size_t tensor = 0;
+    while (tensor < model->tensor_count && strcmp(model->tensors[tensor].name, name) != 0)
+        tensor++;
+    if (tensor == model->tensor_count)
+        return model_fail(err, MODEL_INVALID, "output '%.100s' is not computed by any node", name);
+    model->output = output;
+    model->output_tensor = tensor;
+    return MODEL_OK;
+}
+
+static void choose_activation(served_model *model, const model_config *config) {
+    switch (config->activation) {
+    case CONFIG_AUTO:
+        model->activation = strcmp(cnn_model_output_op(model->cnn, model->output), "Softmax") == 0
+                                ? MODEL_NONE
+                                : MODEL_SOFTMAX;
+        break;
+    case CONFIG_SOFTMAX:
+        model->activation = MODEL_SOFTMAX;
+        break;
+    case CONFIG_SIGMOID:
+        model->activation = MODEL_SIGMOID;
+        break;
+    case CONFIG_NONE:
+        model->activation = MODEL_NONE;
+        break;
+    }
+}
+
+size_t model_class_vector(const cnn_shape *shape) {
+    int64_t classes = 1;
+    for (int i = 0; i < shape->rank; i++) {
+        if (shape->dims[i] != 1 && classes != 1) return 0;
+        if (shape->dims[i] != 1) classes = shape->dims[i];
+    }
+    return shape->rank > 0 && classes > 0 ? (size_t)classes : 0;
+}
+
+/* Compiles the default plan and learns the number of classes from it. */
+static model_code compile_default(served_model *model, model_error *err) {
+    plan_entry *plan = NULL;
+    plan_key key = {model->nominal_h, model->nominal_w, &model->output_tensor, 1};
+    model_code code = plan_acquire(model, &key, model->fixed, &plan, err);
+    if (code == MODEL_BAD_REQUEST) {
+        code = MODEL_INVALID;
+        if (err) err->code = code;
+    }
+    if (code != MODEL_OK) return code;
+    cnn_tensor_info output = cnn_plan_output(plan_of(plan), 0);
+    model->class_count = model_class_vector(&output.shape);
+    if (output.dtype != CNN_FLOAT32)
+        code = model_fail(err, MODEL_INVALID, "output '%.100s' is %s, probabilities are float32",
+                          output.name, cnn_dtype_name(output.dtype));
+    else if (model->class_count == 0)
+        code = model_fail(err, MODEL_INVALID,
+                          "output '%.100s' is not one vector of classes (1xC, 1xCx1x1 or C); "
+                          "output.name in " CONFIG_FILE " can choose another one",
+                          output.name);
+    plan_release(model, plan);
+    return code;
+}
+
+/* ---- the model ---------------------------------------------------------------------------- */
+
+static model_code describe(served_model *model, const model_source *source, model_error *err) {
+    const char *file = source->folder ? source->graph : "";
+    if (source->folder ? asprintf(&model->origin, "%s/%s", source->folder, file) < 0
+                       : !(model->origin = strdup("built in"))) {
+        model->origin = NULL;
+        return model_fail_memory(err);
+    }
+    model->name = strdup(source->name);
+    model->version = source->version;
+    snprintf(model->version_text, sizeof model->version_text, "%lld", (long long)source->version);
+    return model->name ? MODEL_OK : model_fail_memory(err);
+}
+
+/* What model.json says, applied to the graph; failures concern model.json or the graph. */
+static model_code configure(served_model *model, const model_config *config, const char *precision,
+                            model_error *err) {
+    graph_input input = {0};
+    model_code code = resolve_precision(model, config, precision, err);
+    if (code == MODEL_OK) code = graph_input_read(model->cnn, &input, err);
+    if (code == MODEL_OK)
+        code = preprocessing_resolve(config, &input, &model->spec, &model->fixed, &model->nominal_h,
+                                     &model->nominal_w, err);
+    if (code == MODEL_OK) code = list_tensors(model, err);
+    if (code == MODEL_OK) code = choose_output(model, config, err);
+    if (code != MODEL_OK) return code;
+    model->input_h = input.height;
+    model->input_w = input.width;
+    choose_activation(model, config);
+    return compile_default(model, err);
+}
+
+static served_model *allocate(cnn_runtime *rt) {
+    served_model *model = calloc(1, sizeof *model);
+    if (!model) return NULL;
+    if (!plan_cache_init(&model->plans)) {
+        free(model);
+        return NULL;
+    }
+    if (pthread_mutex_init(&model->summary_lock, NULL) != 0) {
+        plan_cache_destroy(&model->plans);
+        free(model);
+        return NULL;
+    }
+    atomic_init(&model->refs, 1);
+    model->rt = rt;
+    return model;
+}
+
+model_code served_model_load(cnn_runtime *rt, const model_source *source, const char *precision,
+                             served_model **out, model_error *err) {
+    model_config config = {0};
+    served_model *model = allocate(rt);
+    if (!model) return model_fail_memory(err);
+    model_code code = describe(model, source, err);
+    if (code == MODEL_OK) code = read_config(source, &config, err);
+    if (code == MODEL_OK) code = source_load_graph(source, rt, &model->cnn, err);
+    if (code == MODEL_OK)
+        code = locate(source, source->graph, configure(model, &config, precision, err), err);
+    if (code == MODEL_OK) code = read_labels(model, source, &config, err);
+    model_config_free(&config);
+    if (code == MODEL_OK)
+        *out = model;
+    else
+        served_model_unref(model);
+    return code;
+}

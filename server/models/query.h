@@ -1,0 +1,26 @@
+/* query.h: the inside of a model_query; made by query.c, read by classify.c. */
+#ifndef CNNSERVE_QUERY_H
+#define CNNSERVE_QUERY_H
+
+#include "models/internal.h"
+
+/* Immutable. */
+struct model_query {
+    served_model *model; /* a reference */
+    size_t top;          /* at most the number of classes */
+    image_limits limits;
+    model_admit_fn *admit;
+    void *admit_arg;
+    size_t *wanted; /* tensors to compute: the features and, with `top`, the predictions */
+    size_t wanted_count;
+    size_t prediction;       /* place of the predictions' tensor in `wanted` */
+    model_feature *features; /* as they stand in each result, but for `data` */
+    size_t *feature_places;  /* place of each in `wanted` */
+    size_t feature_count;
+    plan_entry *plan; /* held; NULL: each image selects one */
+};
+
+/* Shape and count of a feature from its tensor's info: the batch extent of 1 is left away. */
+void feature_set_shape(model_feature *feature, const cnn_shape *shape);
+
+#endif

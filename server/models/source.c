@@ -1,0 +1,136 @@
+/*
+ * The files of one model version, from a folder or from the program's own read-only data.
+ *
+ * Only loading reads through this; nothing is kept open. Files from outside have a largest size.
+ */
+#include "models/source.h"
+
+#include "models/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *source_describe(const model_source *source, const char *file, char *buffer,
+                            size_t size) {
+    if (source->folder)
+        snprintf(buffer, size, "%s/%s", source->folder, file);
+    else
+        snprintf(buffer, size, "%s of built-in model '%s'", file, source->name);
+    return buffer;
+}
+
+static void builtin_read(const builtin_model *builtin, const char *name, source_file *out) {
+    for (const builtin_file *file = builtin->files; file->name; file++)
+        if (strcmp(file->name, name) == 0)
+            *out = (source_file){.bytes = (const char *)file->bytes,
+                                 .size = (size_t)(file->end - file->bytes)};
+}
+
+/* Reads `size` bytes of an open file; false with errno set, or 0 if it ends early. */
+static bool read_whole(int fd, char *bytes, size_t size) {
+    for (size_t done = 0; done < size;) {
+        ssize_t got = read(fd, bytes + done, size - done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+            errno = got < 0 ? errno : 0;
+            return false;
+        }
+        done += (size_t)got;
+    }
+    return true;
+}
+
+static model_code folder_read(const char *path, size_t limit, source_file *out, model_error *err) {
+    model_code code = MODEL_OK;
+    char *bytes = NULL;
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT) return MODEL_OK;
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        code = model_fail(err, MODEL_INVALID, "'%.400s' cannot be read: %s", path, strerror(errno));
+    } else if (!S_ISREG(status.st_mode)) {
+        code = model_fail(err, MODEL_INVALID, "'%.400s' is no file", path);
+    } else if ((size_t)status.st_size > limit) {
+        code = model_fail(err, MODEL_INVALID, "'%.400s' is larger than %zu bytes", path, limit);
+    } else if (!(bytes = malloc((size_t)status.st_size + 1))) {
+        code = model_fail_memory(err);
+    } else if (!read_whole(fd, bytes, (size_t)status.st_size)) {
+        code = model_fail(err, MODEL_INVALID, "'%.400s' cannot be read: %s", path,
+                          errno ? strerror(errno) : "it ends early");
+    } else {
+        *out = (source_file){.bytes = bytes, .size = (size_t)status.st_size, .memory = bytes};
+        bytes = NULL;
+    }
+    free(bytes);
+    if (fd >= 0) close(fd);
+    return code;
+}
+
+model_code source_read(const model_source *source, const char *name, size_t limit, source_file *out,
+                       model_error *err) {
+    *out = (source_file){0};
+    if (source->builtin) {
+        builtin_read(source->builtin, name, out);
+        return MODEL_OK;
+    }
+    char *path;
+    if (asprintf(&path, "%s/%s", source->folder, name) < 0) return model_fail_memory(err);
+    model_code code = folder_read(path, limit, out, err);
+    free(path);
+    return code;
+}
+
+void source_file_free(source_file *file) {
+    if (!file) return;
+    free(file->memory);
+    *file = (source_file){0};
+}
+
+static model_code load_builtin(const model_source *source, cnn_runtime *rt, cnn_model **out,
+                               cnn_error *err) {
+    source_file file;
+    source_read(source, source->graph, SIZE_MAX, &file, NULL);
+    return cnn_model_load_memory(rt, file.bytes, file.size, out, err) == CNN_OK ? MODEL_OK
+                                                                                : MODEL_INVALID;
+}
+
+model_code source_load_graph(const model_source *source, cnn_runtime *rt, cnn_model **out,
+                             model_error *err) {
+    char where[512];
+    cnn_error engine = {0};
+    char *path = NULL;
+    model_code code;
+    if (source->builtin) {
+        code = load_builtin(source, rt, out, &engine);
+    } else if (asprintf(&path, "%s/%s", source->folder, source->graph) < 0) {
+        return model_fail_memory(err);
+    } else {
+        code = cnn_model_load_file(rt, path, out, &engine) == CNN_OK ? MODEL_OK : MODEL_INVALID;
+    }
+    free(path);
+    if (code != MODEL_OK)
+        model_fail(err, code, "%s: %s", source_describe(source, source->graph, where, sizeof where),
+                   engine.message);
+    return code;
+}
+
+void source_free(model_source *source) {
+    if (!source) return;
+    free(source->name);
+    free(source->folder);
+    free(source->graph);
+    *source = (model_source){0};
+}
+
+void source_list_free(source_list *list) {
+    if (!list) return;
+    for (size_t i = 0; i < list->count; i++)
+        source_free(&list->items[i]);
+    free(list->items);
+    *list = (source_list){0};
+}
