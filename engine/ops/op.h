@@ -20,6 +20,8 @@ typedef struct op_def {
     int since, until; /* opset versions in which this definition holds; until 0: still */
     int min_inputs, max_inputs;
     int min_outputs, max_outputs;
+    /* Attributes it takes: "axis:int pads:ints kernel_shape:ints!", '!' for required. NULL: none. */
+    const char *attrs;
     /*
      * Checks attributes and input types, and sets dtype and shape of every output
      * (op_set_output). May set an output's constant (Shape does).
@@ -39,10 +41,12 @@ typedef struct op_def {
     cnn_status (*lower)(struct plan_builder *b, const graph_node *node, bool *done, cnn_error *err);
 } op_def;
 
-/* NULL if the operator is unknown in that version; *known_versions then tells why (for messages).
- */
+/* NULL if the operator is unknown in that version. "ai.onnx" is the same domain as "". */
 const op_def *op_find(const char *domain, const char *name, int opset);
-/* Closest operator name to `name`, for "did you mean"; NULL if none is near. */
+/*
+ * Closest operator name to `name`, for "did you mean"; NULL if none is near. It is `name` itself
+ * where the operator exists, but not in the version that was asked for.
+ */
 const char *op_nearest(const char *name);
 
 /* ---- helpers for infer ---- */
@@ -62,9 +66,18 @@ bool op_broadcast(const cnn_shape *a, const cnn_shape *b, cnn_shape *out);
 /* A negative axis counts from the end; false outside [-rank, rank). */
 bool op_axis(int64_t axis, int rank, int *out);
 
+/*
+ * True, with act, alpha and beta set, if the node is an activation of its first input that kernels
+ * have as an epilogue, with constant parameters.
+ */
+bool op_activation(const graph *g, const graph_node *node, epilogue *out);
+
 /* ---- windows: what Conv and the pooling operators share ---- */
 
-/* A sliding window over the 1 to 3 spatial axes of an (N, C, D1[, D2[, D3]]) tensor. */
+/*
+ * A sliding window over the 1 to 3 spatial axes of an (N, C, D1[, D2[, D3]]) tensor. Unused axes
+ * are neutral (extents, strides and dilations 1, pads 0), so that loops may always run over three.
+ */
 typedef struct op_window {
     int spatial; /* number of spatial axes */
     int64_t in[3], kernel[3], stride[3], dilation[3], pad_begin[3], pad_end[3], out[3];

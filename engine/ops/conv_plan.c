@@ -1,0 +1,319 @@
+/*
+ * Conv on the convolution kernels.
+ *
+ * Two-dimensional float32 convolutions with constant weights are taken. Depthwise ones have a
+ * kernel of their own. Groups that are not whole blocks are joined into super-groups that are, with
+ * zeros where input and output channel belong to different groups; a residual and an activation
+ * that passes have fused become the kernel's epilogue.
+ */
+#include "ops/lower.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Below that many multiply-accumulates a tile is not worth handing to another thread. */
+#define TILE_MACS        500000
+#define TILES_PER_THREAD 4
+#define DEPTHWISE_FLOATS 8192
+
+typedef struct conv_form {
+    int c, oc, icg, groups, kh, kw;
+    op_window window;
+    bool depthwise;
+    const tensor *weights, *bias;
+} conv_form;
+
+typedef struct conv_step {
+    conv_args a;
+    const kernel_table *kernels;
+    int blocks_per_group, panels_per_group;
+    int panel_chunk, panel_chunks; /* panels in a tile; tiles across a group's panels */
+    int row_chunk, row_chunks;
+} conv_step;
+
+typedef struct depthwise_step {
+    depthwise_args a;
+    const kernel_table *kernels;
+    rows_grid grid;
+} depthwise_step;
+
+/* ---- what the node is ---- */
+
+static bool read_form(const plan_builder *b, const graph_node *node, conv_form *f) {
+    *f = (conv_form){.weights = op_constant(b->g, node, 1)};
+    bool has_bias = node->input_count > 2 && node->inputs[2] >= 0;
+    if (has_bias) f->bias = op_constant(b->g, node, 2);
+    if (!plan_can_block(b, node->inputs[0]) || !plan_can_block(b, node->outputs[0]) ||
+        !f->weights || f->weights->dtype != CNN_FLOAT32 || (has_bias && !f->bias))
+        return false;
+    const int64_t *w = f->weights->shape.dims;
+    const cnn_shape *in = &b->g->values[node->inputs[0]].shape;
+    if (f->weights->shape.rank != 4 || w[0] < 1 || w[1] < 1 || w[2] < 1 || w[3] < 1 ||
+        op_window_read(node, in, w + 2, &f->window, NULL) != CNN_OK)
+        return false;
+    f->c = (int)in->dims[1];
+    f->oc = (int)w[0];
+    f->icg = (int)w[1];
+    f->kh = (int)w[2];
+    f->kw = (int)w[3];
+    f->groups = (int)graph_attr_int(node, "group", 1);
+    f->depthwise = f->groups > 1 && f->icg == 1 && f->oc == f->groups;
+    return true;
+}
+
+bool conv_wants_halo(const plan_builder *b, const graph_node *node, halo *h) {
+    conv_form f;
+    if (strcmp(node->op->name, "Conv") != 0 || !read_form(b, node, &f)) return false;
+    const op_window *w = &f.window;
+    *h = (halo){(int)w->pad_begin[0], (int)w->pad_begin[1], (int)w->pad_end[0], (int)w->pad_end[1]};
+    return true;
+}
+
+/* ---- weights ---- */
+
+/* How many groups make one whose input and output channels are whole blocks; at most all of them.
+ */
+static int joined_groups(const conv_form *f) {
+    int ocg = f->oc / f->groups;
+    for (int m = 1; m < f->groups; m++)
+        if (f->groups % m == 0 && m * f->icg % LANES == 0 && m * ocg % LANES == 0) return m;
+    return f->groups;
+}
+
+/* Weights (OC, m ICG, KH, KW) of a convolution whose groups are m joined ones; freed by the caller.
+ */
+static float *join_groups(const conv_form *f, int m) {
+    size_t taps = (size_t)f->kh * (size_t)f->kw, row = (size_t)f->icg * taps;
+    int ocg = f->oc / f->groups;
+    size_t floats, bytes;
+    if (!cnn_mul_size((size_t)f->oc * (size_t)m, row, &floats) ||
+        !cnn_mul_size(floats, sizeof(float), &bytes) || bytes > GRAPH_MAX_TENSOR_BYTES)
+        return NULL;
+    float *joined = calloc(floats, sizeof(float));
+    const float *w = f->weights->data;
+    for (int oc = 0; joined && oc < f->oc; oc++) {
+        size_t member = (size_t)(oc / ocg % m);
+        memcpy(joined + ((size_t)oc * (size_t)m + member) * row, w + (size_t)oc * row,
+               row * sizeof(float));
+    }
+    return joined;
+}
+
+typedef struct conv_packing {
+    const float *weights;
+    int oc, icg, kh, kw, groups, lanes, ob_group;
+} conv_packing;
+
+static void pack_conv(const void *arg, float *out) {
+    const conv_packing *p = arg;
+    conv_pack(p->weights, p->oc, p->icg, p->kh, p->kw, p->groups, p->lanes, p->ob_group, out);
+}
+
+static cnn_status pack_conv_weights(plan_builder *b, const conv_form *f, int joined, int lanes,
+                                    int ob_group, const float **out, cnn_error *err) {
+    float *expanded = joined > 1 ? join_groups(f, joined) : NULL;
+    if (joined > 1 && !expanded) return cnn_fail_memory(err, f->weights->bytes * (size_t)joined);
+    conv_packing p = {.weights = expanded ? expanded : f->weights->data,
+                      .oc = f->oc,
+                      .icg = f->icg * joined,
+                      .kh = f->kh,
+                      .kw = f->kw,
+                      .groups = f->groups / joined,
+                      .lanes = lanes,
+                      .ob_group = ob_group};
+    int geometry[] = {f->oc, f->icg, f->kh, f->kw, f->groups, joined, lanes, ob_group};
+    weight_key key = weight_key_begin("conv");
+    weight_key_add(&key, geometry, sizeof(geometry));
+    weight_key_add(&key, f->weights->data, f->weights->bytes);
+    cnn_status status = plan_pack(
+        b, &key, conv_packed_floats(p.oc, p.icg, p.kh, p.kw, p.groups, p.lanes, p.ob_group),
+        pack_conv, &p, out, err);
+    free(expanded);
+    return status;
+}
+
+static void pack_depthwise(const void *arg, float *out) {
+    const conv_form *f = arg;
+    depthwise_pack(f->weights->data, f->c, f->kh, f->kw, out);
+}
+
+static cnn_status pack_depthwise_weights(plan_builder *b, const conv_form *f, const float **out,
+                                         cnn_error *err) {
+    int geometry[] = {f->c, f->kh, f->kw};
+    weight_key key = weight_key_begin("depthwise");
+    weight_key_add(&key, geometry, sizeof(geometry));
+    weight_key_add(&key, f->weights->data, f->weights->bytes);
+    return plan_pack(b, &key, depthwise_packed_floats(f->c, f->kh, f->kw), pack_depthwise, f, out,
+                     err);
+}
+
+/* ---- cutting into tiles ---- */
+
+static int ceil_div(int a, int b) {
+    return (a + b - 1) / b;
+}
+
+/*
+ * Cuts an image's output into about `wanted` tiles. A tile reads its panels' weights and its rows'
+ * inputs; whichever is larger in all is what should be cut first.
+ */
+static void cut(conv_step *s, size_t weight_floats, size_t wanted) {
+    const conv_args *a = &s->a;
+    int per_group = (int)MIN((wanted + (size_t)a->groups - 1) / (size_t)a->groups, 4096);
+    bool panels_first = weight_floats > a->in.image_pitch;
+    int first = panels_first ? s->panels_per_group : a->out.h;
+    int second = panels_first ? a->out.h : s->panels_per_group;
+    int cut_first = MIN(first, per_group);
+    int cut_second = MIN(second, ceil_div(per_group, cut_first));
+    s->panel_chunk = ceil_div(s->panels_per_group, panels_first ? cut_first : cut_second);
+    s->panel_chunks = ceil_div(s->panels_per_group, s->panel_chunk);
+    s->row_chunk = ceil_div(a->out.h, panels_first ? cut_second : cut_first);
+    s->row_chunks = ceil_div(a->out.h, s->row_chunk);
+}
+
+static size_t wanted_tiles(const plan_builder *b, uint64_t macs, int images) {
+    if (b->threads == 1) return 1;
+    size_t most = (size_t)b->threads * TILES_PER_THREAD;
+    size_t tiles = (size_t)MIN(macs / TILE_MACS + 1, most);
+    return (tiles + (size_t)images - 1) / (size_t)images;
+}
+
+static void conv_tile_run(void *args, size_t index) {
+    const conv_step *s = args;
+    int rows = (int)(index % (size_t)s->row_chunks);
+    index /= (size_t)s->row_chunks;
+    int panels = (int)(index % (size_t)s->panel_chunks);
+    index /= (size_t)s->panel_chunks;
+    int group = (int)(index % (size_t)s->a.groups);
+    int first = group * s->blocks_per_group;
+    int chunk_blocks = s->panel_chunk * s->a.ob_group;
+    conv_tile t = {.n = (int)(index / (size_t)s->a.groups),
+                   .ob0 = first + panels * chunk_blocks,
+                   .ob1 = first + MIN((panels + 1) * chunk_blocks, s->blocks_per_group),
+                   .y0 = rows * s->row_chunk,
+                   .y1 = MIN((rows + 1) * s->row_chunk, s->a.out.h)};
+    s->kernels->conv(&s->a, &t);
+}
+
+static void depthwise_tile_run(void *args, size_t index) {
+    const depthwise_step *s = args;
+    rows_tile t = plan_rows_tile(&s->grid, index);
+    s->kernels->depthwise(&s->a, &t);
+}
+
+/* ---- lowering ---- */
+
+typedef struct conv_io {
+    plan_blocked in, out, residual;
+    bool has_residual;
+} conv_io;
+
+static cnn_status read_io(plan_builder *b, const graph_node *node, const conv_form *f, conv_io *io,
+                          cnn_error *err) {
+    bool image = f->groups == 1;
+    cnn_status status = image ? plan_read_image(b, node->inputs[0], &io->in, err)
+                              : plan_read_blocked(b, node->inputs[0], &io->in, err);
+    io->has_residual = node->fused.residual >= 0;
+    if (status == CNN_OK && io->has_residual)
+        status = plan_read_blocked(b, node->fused.residual, &io->residual, err);
+    if (status == CNN_OK) status = plan_write_blocked(b, node->outputs[0], &io->out, err);
+    return status;
+}
+
+/* A residual that ends here may be replaced by the result, unless it is also what is convolved. */
+static void reuse_residual(plan_builder *b, const conv_io *io) {
+    if (plan_same_pitches(&io->residual.geometry, &io->out.geometry) &&
+        plan_buffer_root(b->plan, io->residual.place.buffer) !=
+            plan_buffer_root(b->plan, io->in.place.buffer))
+        plan_may_overwrite(b, &io->residual.place, &io->out.place);
+}
+
+static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const conv_form *f,
+                                  cnn_error *err) {
+    conv_io io = {0};
+    cnn_status status = read_io(b, node, f, &io, err);
+    if (status != CNN_OK) return status;
+    depthwise_step s = {.kernels = b->kernels,
+                        .a = {.kernel_h = f->kh,
+                              .kernel_w = f->kw,
+                              .stride_h = (int)f->window.stride[0],
+                              .stride_w = (int)f->window.stride[1],
+                              .dilation_h = (int)f->window.dilation[0],
+                              .dilation_w = (int)f->window.dilation[1],
+                              .pad_top = (int)f->window.pad_begin[0],
+                              .pad_left = (int)f->window.pad_begin[1],
+                              .residual_row_pitch = io.residual.geometry.row_pitch,
+                              .residual_block_pitch = io.residual.geometry.block_pitch,
+                              .residual_image_pitch = io.residual.geometry.image_pitch,
+                              .act = plan_act(node)},
+                        .grid = plan_rows_grid(&io.out.geometry, DEPTHWISE_FLOATS)};
+    status = pack_depthwise_weights(b, f, &s.a.weights, err);
+    if (status == CNN_OK)
+        status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);
+    if (status != CNN_OK) return status;
+    size_t tiles = plan_rows_tiles(&s.grid, io.out.geometry.n);
+    if (!plan_add_step(b, "depthwise", depthwise_tile_run, tiles, &s, sizeof(s)))
+        return cnn_fail_memory(err, sizeof(s));
+    plan_connect_read_blocked(b, offsetof(depthwise_step, a.in), &io.in);
+    plan_connect_write_blocked(b, offsetof(depthwise_step, a.out), &io.out);
+    if (io.has_residual) {
+        plan_connect_read(b, offsetof(depthwise_step, a.residual), &io.residual.place);
+        reuse_residual(b, &io);
+    }
+    return CNN_OK;
+}
+
+static conv_args dense_args(const graph_node *node, const conv_form *f, const conv_io *io,
+                            int joined) {
+    return (conv_args){.in = io->in.geometry,
+                       .out = io->out.geometry,
+                       .residual_row_pitch = io->residual.geometry.row_pitch,
+                       .residual_block_pitch = io->residual.geometry.block_pitch,
+                       .residual_image_pitch = io->residual.geometry.image_pitch,
+                       .kernel_h = f->kh,
+                       .kernel_w = f->kw,
+                       .stride_h = (int)f->window.stride[0],
+                       .stride_w = (int)f->window.stride[1],
+                       .dilation_h = (int)f->window.dilation[0],
+                       .dilation_w = (int)f->window.dilation[1],
+                       .pad_top = (int)f->window.pad_begin[0],
+                       .pad_left = (int)f->window.pad_begin[1],
+                       .groups = f->groups / joined,
+                       .act = plan_act(node)};
+}
+
+static cnn_status lower_dense(plan_builder *b, const graph_node *node, const conv_form *f,
+                              cnn_error *err) {
+    conv_io io = {0};
+    cnn_status status = read_io(b, node, f, &io, err);
+    if (status != CNN_OK) return status;
+    int joined = f->groups > 1 ? joined_groups(f) : 1;
+    const blocked *in = &io.in.geometry, *out = &io.out.geometry;
+    conv_step s = {.kernels = b->kernels, .a = dense_args(node, f, &io, joined)};
+    s.blocks_per_group = out->blocks / s.a.groups;
+    s.a.ob_group = b->kernels->conv_tiling(in->lanes, s.blocks_per_group, out->w).ob_group;
+    s.panels_per_group = ceil_div(s.blocks_per_group, s.a.ob_group);
+    status = pack_conv_weights(b, f, joined, in->lanes, s.a.ob_group, &s.a.weights, err);
+    if (status == CNN_OK)
+        status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);
+    if (status != CNN_OK) return status;
+    cut(&s, f->weights->elements, wanted_tiles(b, node->op->macs(b->g, node), out->n));
+    size_t tiles =
+        (size_t)out->n * (size_t)s.a.groups * (size_t)s.panel_chunks * (size_t)s.row_chunks;
+    if (!plan_add_step(b, joined > 1 ? "conv_joined" : "conv", conv_tile_run, tiles, &s, sizeof(s)))
+        return cnn_fail_memory(err, sizeof(s));
+    plan_connect_read_blocked(b, offsetof(conv_step, a.in), &io.in);
+    plan_connect_write_blocked(b, offsetof(conv_step, a.out), &io.out);
+    if (io.has_residual) {
+        plan_connect_read(b, offsetof(conv_step, a.residual), &io.residual.place);
+        reuse_residual(b, &io);
+    }
+    return CNN_OK;
+}
+
+cnn_status conv_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
+    conv_form f;
+    if (!read_form(b, node, &f)) return CNN_OK;
+    *done = true;
+    return f.depthwise ? lower_depthwise(b, node, &f, err) : lower_dense(b, node, &f, err);
+}

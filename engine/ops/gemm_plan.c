@@ -1,0 +1,177 @@
+/*
+ * Gemm and MatMul with constant right-hand sides on the matrix kernel, and Softmax by rows.
+ *
+ * A tile is a range of columns: the packed weights are read once, which is what bounds a fully
+ * connected layer, and each thread reads its own part.
+ */
+#include "ops/lower.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TILE_WEIGHTS     65536 /* at least that many weights in a tile */
+#define TILES_PER_THREAD 4
+
+typedef struct gemm_step {
+    gemm_args a;
+    const kernel_table *kernels;
+    size_t columns; /* in a tile */
+} gemm_step;
+
+static void gemm_run(void *args, size_t index) {
+    const gemm_step *s = args;
+    size_t j0 = index * s->columns;
+    s->kernels->gemm(&s->a, j0, MIN(j0 + s->columns, s->a.n));
+}
+
+/* out (m, n) = a (m, k) * b + c. */
+typedef struct product {
+    size_t m, n, k;
+    const tensor *b, *c; /* c may be NULL */
+    bool transposed;     /* b is (n, k) */
+    float alpha, beta;
+} product;
+
+static void pack_product(const void *arg, float *out) {
+    const gemm_step *s = arg;
+    gemm_pack(s->a.a, s->a.k, s->a.n, s->a.lda != 0, s->columns, out);
+}
+
+static cnn_status pack_weights(plan_builder *b, const product *p, const float **out,
+                               cnn_error *err) {
+    size_t panel = b->kernels->gemm_panel(), elements = p->b->elements;
+    float *scaled = NULL;
+    const float *weights = p->b->data;
+    if (p->alpha != 1) {
+        scaled = malloc(p->b->bytes + 1);
+        if (!scaled) return cnn_fail_memory(err, p->b->bytes);
+        for (size_t i = 0; i < elements; i++)
+            scaled[i] = p->alpha * weights[i];
+        weights = scaled;
+    }
+    size_t geometry[] = {p->k, p->n, p->transposed, panel};
+    weight_key key = weight_key_begin("gemm");
+    weight_key_add(&key, geometry, sizeof(geometry));
+    weight_key_add(&key, weights, p->b->bytes);
+    gemm_step like = {.a = {.a = weights, .k = p->k, .n = p->n, .lda = p->transposed},
+                      .columns = panel};
+    cnn_status status =
+        plan_pack(b, &key, gemm_packed_floats(p->k, p->n, panel), pack_product, &like, out, err);
+    free(scaled);
+    return status;
+}
+
+static cnn_status lower_product(plan_builder *b, const graph_node *node, const product *p,
+                                cnn_error *err) {
+    plan_place in, out;
+    cnn_status status = plan_read_plain(b, node->inputs[0], &in, err);
+    if (status == CNN_OK) status = plan_write_plain(b, node->outputs[0], &out, err);
+    gemm_step s = {
+        .kernels = b->kernels,
+        .a = {.m = p->m, .n = p->n, .k = p->k, .lda = p->k, .ldo = p->n, .act = plan_act(node)}};
+    size_t panel = b->kernels->gemm_panel();
+    if (status == CNN_OK) status = pack_weights(b, p, &s.a.packed, err);
+    if (status == CNN_OK && p->c)
+        status = plan_pack_vector(b, p->c, p->beta, p->n, panel, &s.a.bias, err);
+    if (status != CNN_OK) return status;
+    size_t tiles = b->threads == 1 ? 1 : (size_t)b->threads * TILES_PER_THREAD;
+    s.columns = MAX(plan_chunks(p->n, tiles), TILE_WEIGHTS / MAX(p->k, 1));
+    s.columns = plan_chunks(MAX(s.columns, 1), panel) * panel;
+    if (!plan_add_step(b, "gemm", gemm_run, plan_chunks(p->n, s.columns), &s, sizeof(s)))
+        return cnn_fail_memory(err, sizeof(s));
+    plan_connect_read(b, offsetof(gemm_step, a.a), &in);
+    plan_connect_write(b, offsetof(gemm_step, a.out), &out);
+    return CNN_OK;
+}
+
+/* True if c is one number, or one per column. */
+static bool is_bias(const tensor *c, size_t n) {
+    if (c->dtype != CNN_FLOAT32) return false;
+    return c->elements == 1 || (c->elements == n && c->shape.rank >= 1 &&
+                                c->shape.dims[c->shape.rank - 1] == (int64_t)n);
+}
+
+static bool is_matrix(const tensor *t) {
+    return t && t->dtype == CNN_FLOAT32 && t->shape.rank == 2 && t->elements > 0;
+}
+
+cnn_status gemm_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
+    const graph_value *a = &b->g->values[node->inputs[0]];
+    product p = {.b = op_constant(b->g, node, 1),
+                 .c = op_constant(b->g, node, 2),
+                 .transposed = graph_attr_int(node, "transB", 0) != 0,
+                 .alpha = graph_attr_float(node, "alpha", 1),
+                 .beta = graph_attr_float(node, "beta", 1)};
+    bool has_c = node->input_count > 2 && node->inputs[2] >= 0;
+    if (!is_matrix(p.b) || a->dtype != CNN_FLOAT32 || a->shape.dims[0] < 1 || (has_c && !p.c) ||
+        graph_attr_int(node, "transA", 0) || node->fused.residual >= 0)
+        return CNN_OK;
+    p.m = (size_t)a->shape.dims[0];
+    p.k = (size_t)a->shape.dims[1];
+    p.n = p.b->elements / p.k;
+    if (p.c && !is_bias(p.c, p.n)) return CNN_OK;
+    *done = true;
+    return lower_product(b, node, &p, err);
+}
+
+cnn_status matmul_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
+    const graph_value *a = &b->g->values[node->inputs[0]];
+    product p = {.b = op_constant(b->g, node, 1), .alpha = 1, .beta = 1};
+    size_t elements;
+    if (!is_matrix(p.b) || a->dtype != CNN_FLOAT32 || node->fused.residual >= 0 ||
+        !cnn_shape_elements(&a->shape, &elements) || elements == 0)
+        return CNN_OK;
+    p.k = (size_t)p.b->shape.dims[0];
+    p.n = (size_t)p.b->shape.dims[1];
+    p.m = elements / p.k;
+    *done = true;
+    return lower_product(b, node, &p, err);
+}
+
+/* ---- softmax ---- */
+
+typedef struct softmax_step {
+    const float *in;
+    float *out;
+    size_t count; /* in a row */
+    bool log;
+    const kernel_table *kernels;
+} softmax_step;
+
+static void softmax_run(void *args, size_t index) {
+    const softmax_step *s = args;
+    s->kernels->softmax(s->in + index * s->count, s->out + index * s->count, s->count, s->log);
+}
+
+/* Elements of a row, if rows are contiguous; 0 if not. Before version 13 the axis begins a row. */
+static size_t softmax_row(const graph_node *node, const cnn_shape *shape) {
+    bool flattens = node->op->since < 13;
+    int axis;
+    if (!op_axis(graph_attr_int(node, "axis", flattens ? 1 : -1), shape->rank, &axis)) return 0;
+    size_t row = 1;
+    for (int i = axis; i < shape->rank; i++) {
+        if (i > axis && !flattens && shape->dims[i] != 1) return 0;
+        row *= (size_t)shape->dims[i];
+    }
+    return row;
+}
+
+cnn_status softmax_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
+    const graph_value *v = &b->g->values[node->inputs[0]];
+    softmax_step s = {.count = softmax_row(node, &v->shape),
+                      .log = strcmp(node->op->name, "LogSoftmax") == 0,
+                      .kernels = b->kernels};
+    size_t elements;
+    if (v->dtype != CNN_FLOAT32 || s.count == 0 || !cnn_shape_elements(&v->shape, &elements))
+        return CNN_OK;
+    *done = true;
+    plan_place in, out;
+    cnn_status status = plan_read_plain(b, node->inputs[0], &in, err);
+    if (status == CNN_OK) status = plan_write_plain(b, node->outputs[0], &out, err);
+    if (status != CNN_OK) return status;
+    if (!plan_add_step(b, "softmax", softmax_run, elements / s.count, &s, sizeof(s)))
+        return cnn_fail_memory(err, sizeof(s));
+    plan_connect_read(b, offsetof(softmax_step, in), &in);
+    plan_connect_write(b, offsetof(softmax_step, out), &out);
+    return CNN_OK;
+}

@@ -1,0 +1,197 @@
+/* The public model: a loaded graph, and the store of packed weights that its plans share. */
+#include "run/model.h"
+
+#include "onnx/onnx.h"
+#include "ops/op.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+cnn_model *model_ref(cnn_model *model) {
+    atomic_fetch_add(&model->refs, 1);
+    return model;
+}
+
+void cnn_model_free(cnn_model *model) {
+    if (!model || atomic_fetch_sub(&model->refs, 1) != 1) return;
+    weight_store_destroy(&model->weights);
+    graph_free(model->graph);
+    free(model->tensors);
+    free(model);
+}
+
+/* ---- loading ---- */
+
+static bool list_tensors(cnn_model *m) {
+    const graph *g = m->graph;
+    size_t capacity = 0;
+    for (size_t i = 0; i < g->node_count; i++) {
+        const graph_node *node = g->nodes[i];
+        if (strcmp(node->op->name, "Constant") == 0) continue;
+        if (!cnn_grow((void **)&m->tensors, &capacity, m->tensor_count + node->output_count,
+                      sizeof(int)))
+            return false;
+        for (size_t o = 0; o < node->output_count; o++)
+            if (node->outputs[o] >= 0) m->tensors[m->tensor_count++] = node->outputs[o];
+    }
+    return true;
+}
+
+static cnn_status load(cnn_runtime *rt, const void *bytes, size_t size, const char *directory,
+                       cnn_model **out, cnn_error *err) {
+    if (!rt || !out || (!bytes && size))
+        return cnn_fail(err, CNN_INVALID_ARGUMENT, "runtime, bytes and out must be given");
+    cnn_model *m = calloc(1, sizeof(*m));
+    if (!m) return cnn_fail_memory(err, sizeof(*m));
+    atomic_init(&m->refs, 1);
+    m->runtime = rt;
+    weight_store_init(&m->weights);
+    cnn_status status = onnx_load(bytes, size, directory, &m->graph, err);
+    if (status == CNN_OK && !list_tensors(m))
+        status = cnn_fail_memory(err, m->graph->value_count * sizeof(int));
+    if (status != CNN_OK) {
+        cnn_model_free(m);
+        return status;
+    }
+    *out = m;
+    return CNN_OK;
+}
+
+cnn_status cnn_model_load_memory(cnn_runtime *rt, const void *bytes, size_t size, cnn_model **out,
+                                 cnn_error *err) {
+    return load(rt, bytes, size, NULL, out, err);
+}
+
+/* Maps a regular file; *bytes is NULL for an empty one. */
+static cnn_status map_file(const char *path, const void **bytes, size_t *size, cnn_error *err) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0)
+        return cnn_fail(err, errno == ENOENT ? CNN_NOT_FOUND : CNN_IO, "%s: %s", path,
+                        strerror(errno));
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return cnn_fail(err, CNN_IO, "%s is not a regular file", path);
+    }
+    *size = (size_t)st.st_size;
+    void *map = *size ? mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    close(fd);
+    if (map == MAP_FAILED) return cnn_fail(err, CNN_IO, "%s: %s", path, strerror(errno));
+    *bytes = map;
+    return CNN_OK;
+}
+
+/* The folder of a path; freed by the caller; NULL when out of memory. */
+static char *folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (!slash) return strdup(".");
+    return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+cnn_status cnn_model_load_file(cnn_runtime *rt, const char *path, cnn_model **out, cnn_error *err) {
+    if (!path) return cnn_fail(err, CNN_INVALID_ARGUMENT, "path must be given");
+    const void *bytes;
+    size_t size;
+    cnn_status status = map_file(path, &bytes, &size, err);
+    if (status != CNN_OK) return status;
+    char *folder = folder_of(path);
+    status = folder ? load(rt, bytes, size, folder, out, err) : cnn_fail_memory(err, strlen(path));
+    free(folder);
+    if (bytes) munmap((void *)bytes, size);
+    return status;
+}
+
+/* ---- questions ---- */
+
+static cnn_tensor_info info_of(const graph_value *v) {
+    cnn_tensor_info info = {.name = v->name, .dtype = v->dtype, .shape = v->shape};
+    if (!v->has_shape) info.shape.rank = -1;
+    return info;
+}
+
+size_t cnn_model_input_count(const cnn_model *model) {
+    return model->graph->input_count;
+}
+
+cnn_tensor_info cnn_model_input(const cnn_model *model, size_t index) {
+    return info_of(&model->graph->values[model->graph->inputs[index]]);
+}
+
+size_t cnn_model_output_count(const cnn_model *model) {
+    return model->graph->output_count;
+}
+
+cnn_tensor_info cnn_model_output(const cnn_model *model, size_t index) {
+    return info_of(&model->graph->values[model->graph->outputs[index]]);
+}
+
+int cnn_model_opset(const cnn_model *model) {
+    return model->graph->opset;
+}
+
+size_t cnn_model_weights_bytes(const cnn_model *model) {
+    return weight_store_bytes((weight_store *)&model->weights);
+}
+
+static const graph_node *maker(const graph *g, int value) {
+    int producer = g->values[value].producer;
+    return producer < 0 ? NULL : g->nodes[producer];
+}
+
+const char *cnn_model_output_op(const cnn_model *model, size_t index) {
+    const graph_node *node = maker(model->graph, model->graph->outputs[index]);
+    return node ? node->op->name : "";
+}
+
+size_t cnn_model_tensor_count(const cnn_model *model) {
+    return model->tensor_count;
+}
+
+const char *cnn_model_tensor(const cnn_model *model, size_t index, const char **node,
+                             const char **op) {
+    int value = model->tensors[index];
+    const graph_node *made_by = maker(model->graph, value);
+    if (node) *node = made_by->name;
+    if (op) *op = made_by->op->name;
+    return model->graph->values[value].name;
+}
+
+/* ---- binding ---- */
+
+static cnn_status set_outputs(graph *g, const char *const *names, size_t count, cnn_error *err) {
+    int *outputs = calloc(count + 1, sizeof(*outputs));
+    if (!outputs) return cnn_fail_memory(err, count * sizeof(*outputs));
+    for (size_t i = 0; i < count; i++) {
+        outputs[i] = graph_find_value(g, names[i]);
+        if (outputs[i] < 0) {
+            free(outputs);
+            return cnn_fail(err, CNN_NOT_FOUND, "the model has no tensor '%s'", names[i]);
+        }
+    }
+    free(g->outputs);
+    g->outputs = outputs;
+    g->output_count = count;
+    graph_drop_dead_nodes(g);
+    return CNN_OK;
+}
+
+cnn_status model_bind(const cnn_model *model, const cnn_shape *input_shapes,
+                      const char *const *outputs, size_t output_count, graph **out,
+                      cnn_error *err) {
+    graph *g;
+    cnn_status status = graph_clone(model->graph, &g, err);
+    if (status != CNN_OK) return status;
+    if (outputs) status = set_outputs(g, outputs, output_count, err);
+    if (status == CNN_OK) status = graph_bind(g, input_shapes, err);
+    if (status != CNN_OK) {
+        graph_free(g);
+        return status;
+    }
+    *out = g;
+    return CNN_OK;
+}

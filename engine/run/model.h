@@ -1,0 +1,24 @@
+/* The model's inside. */
+#ifndef RUN_MODEL_H
+#define RUN_MODEL_H
+
+#include "graph/graph.h"
+#include "plan/weights.h"
+
+struct cnn_model {
+    atomic_int refs;
+    cnn_runtime *runtime;
+    graph *graph; /* as loaded; immutable */
+    weight_store weights;
+    int *tensors; /* values that the graph's nodes make, in execution order */
+    size_t tensor_count;
+};
+
+cnn_model *model_ref(cnn_model *model);
+
+/* A copy of the model's graph, bound, whose outputs are the named tensors (NULL: the model's own).
+ */
+cnn_status model_bind(const cnn_model *model, const cnn_shape *input_shapes,
+                      const char *const *outputs, size_t output_count, graph **out, cnn_error *err);
+
+#endif

@@ -1,0 +1,78 @@
+/* The layer table: the nodes of the original graph as they are before passes. */
+#include "ops/op.h"
+#include "run/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct summing {
+    const cnn_model *model;
+    const graph *bound;
+    bool *counted; /* one per value */
+    cnn_summary *out;
+} summing;
+
+static bool is_float(cnn_dtype t) {
+    return t == CNN_FLOAT32 || t == CNN_FLOAT16 || t == CNN_BFLOAT16 || t == CNN_FLOAT64;
+}
+
+/* Elements of the constants that a node takes and no earlier one has; shapes and scalars are none.
+ */
+static uint64_t count_params(summing *s, const graph_node *node) {
+    uint64_t params = 0;
+    for (size_t i = 0; i < node->input_count; i++) {
+        int value = node->inputs[i];
+        if (value < 0 || s->counted[value]) continue;
+        const tensor *t = s->bound->values[value].constant;
+        if (!t || !is_float(t->dtype) || t->shape.rank == 0) continue;
+        s->counted[value] = true;
+        params += t->elements;
+    }
+    return params;
+}
+
+/* Names come from the model's graph, which outlives the bound copy. */
+static void add_layer(summing *s, const graph_node *node) {
+    int output = node->outputs[0];
+    const graph *g = s->model->graph;
+    const char *name = g->nodes[node->origin]->name;
+    cnn_layer *l = &s->out->layers[s->out->layer_count++];
+    *l = (cnn_layer){.op = node->op->name, .params = count_params(s, node)};
+    if (output >= 0)
+        l->output = (cnn_tensor_info){g->values[output].name, s->bound->values[output].dtype,
+                                      s->bound->values[output].shape};
+    l->name = *name || output < 0 ? name : g->values[output].name;
+    l->macs = node->op->macs ? node->op->macs(s->bound, node) : 0;
+    s->out->params += l->params;
+    s->out->macs += l->macs;
+}
+
+cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_shapes,
+                              cnn_summary **out, cnn_error *err) {
+    summing s = {.model = model};
+    graph *g;
+    cnn_status status = model_bind(model, input_shapes, NULL, 0, &g, err);
+    if (status != CNN_OK) return status;
+    s.bound = g;
+    s.counted = calloc(g->value_count + 1, sizeof(*s.counted));
+    s.out = calloc(1, sizeof(*s.out));
+    if (s.out) s.out->layers = calloc(g->node_count + 1, sizeof(*s.out->layers));
+    bool ok = s.counted && s.out && s.out->layers;
+    for (size_t i = 0; ok && i < g->node_count; i++)
+        add_layer(&s, g->nodes[i]);
+    free(s.counted);
+    size_t nodes = g->node_count;
+    graph_free(g);
+    if (!ok) {
+        cnn_summary_free(s.out);
+        return cnn_fail_memory(err, nodes * sizeof(cnn_layer));
+    }
+    *out = s.out;
+    return CNN_OK;
+}
+
+void cnn_summary_free(cnn_summary *summary) {
+    if (!summary) return;
+    free(summary->layers);
+    free(summary);
+}

@@ -1,0 +1,38 @@
+/* The public reader of serialized tensors. */
+#include "graph/graph.h"
+#include "onnx/onnx.h"
+
+#include <stdlib.h>
+
+struct cnn_tensor {
+    tensor *tensor;
+    char *name;
+};
+
+cnn_status cnn_tensor_load(const void *bytes, size_t size, cnn_tensor **out, cnn_error *err) {
+    cnn_tensor *t = calloc(1, sizeof(*t));
+    if (!t) return cnn_fail_memory(err, sizeof(*t));
+    cnn_status status = onnx_read_tensor(bytes, size, &t->tensor, &t->name, err);
+    if (status != CNN_OK) {
+        free(t);
+        return status;
+    }
+    *out = t;
+    return CNN_OK;
+}
+
+void cnn_tensor_free(cnn_tensor *tensor) {
+    if (!tensor) return;
+    tensor_unref(tensor->tensor);
+    free(tensor->name);
+    free(tensor);
+}
+
+cnn_tensor_info cnn_tensor_describe(const cnn_tensor *tensor) {
+    return (cnn_tensor_info){tensor->name ? tensor->name : "", tensor->tensor->dtype,
+                             tensor->tensor->shape};
+}
+
+const void *cnn_tensor_data(const cnn_tensor *tensor) {
+    return tensor->tensor->data;
+}
