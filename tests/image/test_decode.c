@@ -48,7 +48,7 @@ Test(decode, equals_pillow) {
     }
     cr_assert(feof(list), "decode.txt is malformed after %d lines", count);
     fclose(list);
-    cr_expect_gt(count, 90);
+    cr_expect_gt(count, 80); /* 284 with the test data */
     cr_log_info("%d files compared", count);
 }
 
