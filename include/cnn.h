@@ -81,6 +81,17 @@ typedef struct cnn_tensor_info {
     cnn_shape shape;
 } cnn_tensor_info;
 
+/* ---- tensors in files --------------------------------------------------------------------- */
+
+typedef struct cnn_tensor cnn_tensor;
+
+/* Reads a serialized ONNX TensorProto (the input_N.pb of ONNX' test cases). `bytes` may be freed. */
+cnn_status cnn_tensor_load(const void *bytes, size_t size, cnn_tensor **out, cnn_error *err);
+void cnn_tensor_free(cnn_tensor *tensor);
+/* The name is "" if the file has none. */
+cnn_tensor_info cnn_tensor_describe(const cnn_tensor *tensor);
+const void *cnn_tensor_data(const cnn_tensor *tensor);
+
 /* ---- runtime: the thread pool ------------------------------------------------------------- */
 
 typedef struct cnn_runtime cnn_runtime;
