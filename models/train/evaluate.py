@@ -2,7 +2,7 @@
 """Measure an exported model folder with Pillow preprocessing as its model.json says, and ONNX Runtime.
 
     python3 evaluate.py ../cifar10 --data DIR            CIFAR-10 test pictures from DIR/cifar10.tar.gz
-    python3 evaluate.py ../digits --data DIR             MNIST test digits from DIR/t10k-*-ubyte.gz, and inverted
+    python3 evaluate.py ../digits --data DIR             MNIST test digits from DIR/t10k-*-ubyte.gz
     python3 evaluate.py ../cifar10 --photos DIR          ImageNet photos listed in DIR/truth.csv (file,class_index,...)
 
 Needs: pip install onnxruntime pillow numpy
@@ -71,6 +71,15 @@ def mnist(data, invert):
         yield Image.fromarray(255 - image if invert else image), int(label)
 
 
+def mnist_photos(data):
+    """Each digit in dark ink in the middle of a 500x400 sheet of light paper."""
+    for image, label in mnist(data, invert=False):
+        ink = image.resize((280, 280), Image.BICUBIC)
+        sheet = Image.new("L", (500, 400), 225)
+        sheet.paste(45, (110, 60), ink)
+        yield sheet, label
+
+
 def photos(folder, labels):
     for row in csv.DictReader(open(folder / "truth.csv")):
         for name, classes in IMAGENET.items():
@@ -117,6 +126,7 @@ def main():
     if args.data and settings["color"] == "GRAY":
         report("MNIST test", session, settings, labels, mnist(args.data, invert=False))
         report("MNIST test, inverted", session, settings, labels, mnist(args.data, invert=True))
+        report("MNIST test, ink on 500x400 paper", session, settings, labels, mnist_photos(args.data))
     elif args.data:
         report("CIFAR-10 test", session, settings, labels, cifar10(args.data, labels))
     if args.photos:
