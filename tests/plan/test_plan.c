@@ -1,0 +1,438 @@
+/*
+ * Plans against plain evaluation: hundreds of random networks, with random tensors asked for, must
+ * give what the original graph gives node by node, at every instruction set and number of threads.
+ */
+#include "networks.h"
+
+#include "kernels/kernels.h"
+#include "plan/plan.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHAPE(...)                                                                                 \
+    ((cnn_shape){.rank = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dims = {__VA_ARGS__}})
+
+static cnn_runtime *make_runtime(const char *isa, int threads) {
+    cnn_runtime *rt;
+    cnn_error err;
+    cnn_runtime_options o = {.threads = threads, .isa = isa};
+    cr_assert_eq(cnn_runtime_create(&o, &rt, &err), CNN_OK, "%s", err.message);
+    return rt;
+}
+
+/* ---- random networks ---- */
+
+#define MAX_VALUES 40
+
+typedef struct growing {
+    network n;
+    int values[MAX_VALUES]; /* of rank 4 */
+    cnn_shape shapes[MAX_VALUES];
+    int count;
+} growing;
+
+static uint32_t below(growing *g, uint32_t limit) {
+    return random_below(&g->n.random, limit);
+}
+
+static void grow(growing *g, int value, const cnn_shape *shape) {
+    g->values[g->count] = value;
+    g->shapes[g->count++] = *shape;
+}
+
+static void grow_conv(growing *g, int from) {
+    static const int channels[] = {1, 3, 8, 16, 17, 32, 48};
+    cnn_shape in = g->shapes[from];
+    int64_t c = in.dims[1], group = 1, oc = channels[below(g, 7)];
+    if (below(g, 3) == 0) {
+        group = c % 4 == 0 && below(g, 2) ? 4 : c;
+        oc = group == c && below(g, 2) ? c : group * (1 + below(g, 8));
+    }
+    int64_t k = 1 + below(g, 3), d = 1 + below(g, 2), s = 1 + below(g, 2), pad = below(g, 3);
+    int64_t h = in.dims[2] + 2 * pad - d * (k - 1) - 1, w = in.dims[3] + 2 * pad - d * (k - 1) - 1;
+    if (h < 0 || w < 0) return;
+    float scale = 1.7f / sqrtf((float)(c / group * k * k));
+    int weights = network_weights(&g->n, &SHAPE(oc, c / group, k, k), scale);
+    int bias = below(g, 2) ? network_weights(&g->n, &SHAPE(oc), 0.5f) : -1;
+    graph_node *node;
+    int out = network_node(&g->n, "Conv", &node, 3, g->values[from], weights, bias);
+    graph_add_attr_int(node, "group", group);
+    graph_add_attr_ints(node, "strides", (int64_t[]){s, s}, 2);
+    graph_add_attr_ints(node, "dilations", (int64_t[]){d, d}, 2);
+    graph_add_attr_ints(node, "pads", (int64_t[]){pad, pad, pad, pad}, 4);
+    grow(g, out, &SHAPE(in.dims[0], oc, h / s + 1, w / s + 1));
+}
+
+static void grow_activation(growing *g, int from) {
+    static const char *const ops[] = {"Relu", "LeakyRelu", "Sigmoid", "HardSigmoid", "Clip"};
+    const char *op = ops[below(g, 5)];
+    if (strcmp(op, "Clip") == 0) {
+        int low = network_weights(&g->n, &(cnn_shape){0}, 0.1f);
+        *(float *)g->n.g->values[low].constant->data = -0.4f;
+        grow(g, network_node(&g->n, op, NULL, 2, g->values[from], low), &g->shapes[from]);
+        return;
+    }
+    grow(g, network_node(&g->n, op, NULL, 1, g->values[from]), &g->shapes[from]);
+}
+
+static void grow_batch_normalization(growing *g, int from) {
+    int64_t c = g->shapes[from].dims[1];
+    int p[4];
+    for (int i = 0; i < 4; i++)
+        p[i] = network_weights(&g->n, &SHAPE(c), 1);
+    float *variance = g->n.g->values[p[3]].constant->data;
+    for (int64_t i = 0; i < c; i++)
+        variance[i] = 0.5f + fabsf(variance[i]);
+    grow(
+        g,
+        network_node(&g->n, "BatchNormalization", NULL, 5, g->values[from], p[0], p[1], p[2], p[3]),
+        &g->shapes[from]);
+}
+
+static void grow_pool(growing *g, int from) {
+    cnn_shape s = g->shapes[from];
+    int64_t k = 2 + below(g, 2), pad = below(g, 2);
+    if (s.dims[2] + 2 * pad < k || s.dims[3] + 2 * pad < k) return;
+    graph_node *node;
+    bool max = below(g, 2);
+    int out = network_node(&g->n, max ? "MaxPool" : "AveragePool", &node, 1, g->values[from]);
+    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){k, k}, 2);
+    graph_add_attr_ints(node, "strides", (int64_t[]){2, 1}, 2);
+    graph_add_attr_ints(node, "pads", (int64_t[]){pad, pad, pad, pad}, 4);
+    if (!max) graph_add_attr_int(node, "count_include_pad", below(g, 2));
+    s.dims[2] = (s.dims[2] + 2 * pad - k) / 2 + 1;
+    s.dims[3] = s.dims[3] + 2 * pad - k + 1;
+    grow(g, out, &s);
+}
+
+static void grow_global_pool(growing *g, int from) {
+    cnn_shape s = g->shapes[from];
+    const char *op = below(g, 2) ? "GlobalMaxPool" : "GlobalAveragePool";
+    s.dims[2] = s.dims[3] = 1;
+    grow(g, network_node(&g->n, op, NULL, 1, g->values[from]), &s);
+}
+
+static bool broadcasts_to(const cnn_shape *small, const cnn_shape *large) {
+    for (int i = 0; i < 4; i++)
+        if (small->dims[i] != large->dims[i] && small->dims[i] != 1) return false;
+    return true;
+}
+
+/* A binary operator of `from` with any other value that fits, or with a constant. */
+static void grow_binary(growing *g, int from) {
+    static const char *const ops[] = {"Add", "Sub", "Mul", "Div"};
+    const cnn_shape *s = &g->shapes[from];
+    const char *op = ops[below(g, 3)];
+    int other = -1, start = (int)below(g, (uint32_t)g->count);
+    for (int i = 0; i < g->count && other < 0; i++)
+        if (broadcasts_to(&g->shapes[(start + i) % g->count], s))
+            other = g->values[(start + i) % g->count];
+    if (below(g, 4) == 0) {
+        op = ops[below(g, 4)];
+        cnn_shape c = below(g, 2) ? (cnn_shape){0} : SHAPE(s->dims[1], 1, 1);
+        other = network_weights(&g->n, &c, 1);
+        tensor *t = g->n.g->values[other].constant;
+        for (size_t i = 0; i < t->elements; i++)
+            ((float *)t->data)[i] += 2;
+    }
+    bool swap = below(g, 2) && strcmp(op, "Div") != 0;
+    int a = swap ? other : g->values[from], b = swap ? g->values[from] : other;
+    grow(g, network_node(&g->n, op, NULL, 2, a, b), s);
+}
+
+static void grow_concat(growing *g, int from) {
+    int inputs[4] = {from}, count = 1;
+    cnn_shape s = g->shapes[from];
+    for (int i = g->count - 1; i >= 0 && count < 4; i--) {
+        const cnn_shape *o = &g->shapes[i];
+        if (i == from || o->dims[2] != s.dims[2] || o->dims[3] != s.dims[3] ||
+            s.dims[1] + o->dims[1] > 200)
+            continue;
+        inputs[count++] = i;
+        s.dims[1] += o->dims[1];
+    }
+    int v[4];
+    for (int i = 0; i < 4; i++)
+        v[i] = g->values[inputs[i % count]];
+    graph_node *node;
+    int out = network_node(&g->n, "Concat", &node, count, v[0], v[1], v[2], v[3]);
+    graph_add_attr_int(node, "axis", 1);
+    grow(g, out, &s);
+}
+
+static void grow_lrn(growing *g, int from) {
+    graph_node *node;
+    int out = network_node(&g->n, "LRN", &node, 1, g->values[from]);
+    graph_add_attr_int(node, "size", 3 + (int64_t)below(g, 3));
+    graph_add_attr_float(node, "alpha", 0.5f);
+    grow(g, out, &g->shapes[from]);
+}
+
+static void grow_transpose(growing *g, int from) {
+    graph_node *node;
+    int there = network_node(&g->n, "Transpose", &node, 1, g->values[from]);
+    graph_add_attr_ints(node, "perm", (int64_t[]){0, 2, 3, 1}, 4);
+    int active = network_node(&g->n, "Relu", NULL, 1, there);
+    int back = network_node(&g->n, "Transpose", &node, 1, active);
+    graph_add_attr_ints(node, "perm", (int64_t[]){0, 3, 1, 2}, 4);
+    grow(g, back, &g->shapes[from]);
+}
+
+/* Ends the network with Flatten, Gemm and Softmax. */
+static int grow_classifier(growing *g, int from) {
+    const cnn_shape *s = &g->shapes[from];
+    int64_t k = s->dims[1] * s->dims[2] * s->dims[3], classes = 1 + below(g, 70);
+    int flat = network_node(&g->n, "Flatten", NULL, 1, g->values[from]);
+    int weights = network_weights(&g->n, &SHAPE(classes, k), 1 / sqrtf((float)k));
+    int bias = network_weights(&g->n, &SHAPE(classes), 1);
+    graph_node *node;
+    int logits = network_node(&g->n, "Gemm", &node, 3, flat, weights, bias);
+    graph_add_attr_int(node, "transB", 1);
+    graph_add_attr_float(node, "alpha", 0.5f);
+    return network_node(&g->n, "Softmax", NULL, 1, logits);
+}
+
+static void grow_one(growing *g) {
+    /* Mostly from the newest value, so that chains form; else from any, so that branches do. */
+    int from = below(g, 3) ? g->count - 1 : (int)below(g, (uint32_t)g->count);
+    switch (below(g, 14)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+        grow_conv(g, from);
+        break;
+    case 4:
+    case 5:
+        grow_activation(g, from);
+        break;
+    case 6:
+        grow_batch_normalization(g, from);
+        break;
+    case 7:
+        grow_pool(g, from);
+        break;
+    case 8:
+    case 9:
+        grow_binary(g, from);
+        break;
+    case 10:
+    case 11:
+        grow_concat(g, from);
+        break;
+    case 12:
+        below(g, 2) ? grow_lrn(g, from) : grow_transpose(g, from);
+        break;
+    default:
+        if (below(g, 3) == 0) grow_global_pool(g, from);
+    }
+}
+
+/* ---- comparison ---- */
+
+static size_t worst_element(const float *got, const float *want, size_t count, double *worst) {
+    size_t at = 0;
+    *worst = 0;
+    double largest = 1e-3;
+    for (size_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs(want[i]));
+    for (size_t i = 0; i < count; i++) {
+        double difference = fabs((double)got[i] - want[i]) / (largest + fabs(want[i]));
+        if (!(difference <= *worst)) {
+            *worst = isnan(difference) ? INFINITY : difference;
+            at = i;
+        }
+    }
+    return at;
+}
+
+static void check_output(cnn_session *s, const cnn_plan *plan, size_t i, const tensor *want,
+                         uint64_t seed) {
+    cnn_tensor_info info = cnn_plan_output(plan, i);
+    double worst;
+    const float *got = cnn_session_output(s, i);
+    cr_assert(cnn_shape_equal(&info.shape, &want->shape));
+    size_t at = worst_element(got, want->data, want->elements, &worst);
+    cr_assert_lt(worst, 2e-5, "network %llu, tensor %s, element %zu: %g, not %g",
+                 (unsigned long long)seed, info.name, at, got[at], ((float *)want->data)[at]);
+}
+
+typedef struct wanted {
+    const char *names[MAX_VALUES];
+    int values[MAX_VALUES];
+    size_t count;
+} wanted;
+
+static wanted choose_outputs(growing *g, int last) {
+    wanted w = {.names = {g->n.g->values[last].name}, .values = {last}, .count = 1};
+    for (int i = 1; i < g->count; i++) {
+        if (below(g, 5) || g->values[i] == last) continue;
+        w.values[w.count] = g->values[i];
+        w.names[w.count++] = g->n.g->values[g->values[i]].name;
+    }
+    return w;
+}
+
+static float *random_input(random_state *r, const cnn_shape *shape, size_t *count) {
+    cnn_shape_elements(shape, count);
+    float *data = malloc(*count * sizeof(float));
+    for (size_t i = 0; i < *count; i++)
+        data[i] = random_float(r);
+    return data;
+}
+
+static void check_network(cnn_runtime *rt, uint64_t seed) {
+    static const int channels[] = {1, 2, 3, 4, 5, 16, 20, 32};
+    growing g = {0};
+    cnn_error err;
+    network_begin(&g.n, seed);
+    cnn_shape shape =
+        SHAPE(1 + below(&g, 3), channels[below(&g, 8)], 4 + below(&g, 14), 4 + below(&g, 14));
+    grow(&g, network_input(&g.n, &shape), &shape);
+    uint32_t length = 3 + below(&g, 20);
+    for (uint32_t i = 0; i < length; i++)
+        grow_one(&g);
+    int last = grow_classifier(&g, g.count - 1);
+    network_output(&g.n, last);
+    wanted w = choose_outputs(&g, last);
+
+    cnn_model *model = network_model(&g.n, rt);
+    size_t count;
+    float *input = random_input(&g.n.random, &shape, &count);
+    tensor **truth = network_evaluate(model, &shape, (const float *const[]){input});
+    cnn_plan *plan;
+    cnn_session *session;
+    cnn_plan_options o = {.input_shapes = &shape, .outputs = w.names, .output_count = w.count};
+    cr_assert_eq(cnn_plan_create(model, &o, &plan, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(cnn_session_create(plan, &session, &err), CNN_OK, "%s", err.message);
+    for (int run = 0; run < 2; run++) {
+        memcpy(cnn_session_input(session, 0), input, count * sizeof(float));
+        cnn_session_run(session);
+        for (size_t i = 0; i < w.count; i++)
+            check_output(session, plan, i, truth[w.values[i]], seed);
+    }
+    network_free_values(model, truth);
+    free(input);
+    cnn_model_free(model);
+    cnn_session_free(session);
+    cnn_plan_free(plan);
+}
+
+static void check_networks(const char *isa, int threads, uint64_t first) {
+    cnn_runtime *rt = make_runtime(isa, threads);
+    for (uint64_t seed = first; seed < first + 150; seed++)
+        check_network(rt, seed);
+    cnn_runtime_free(rt);
+}
+
+Test(plan, random_networks_at_every_instruction_set) {
+    const kernel_table *tables[8];
+    size_t count = kernels_available(tables, 8);
+    for (size_t i = 0; i < count; i++)
+        check_networks(tables[i]->isa, 1, 1000 * (i + 1));
+}
+
+Test(plan, random_networks_on_three_threads) {
+    check_networks(NULL, 3, 100);
+}
+
+/* ---- memory and sharing ---- */
+
+static cnn_model *chain(network *n, cnn_runtime *rt, cnn_shape *shape) {
+    network_begin(n, 7);
+    *shape = SHAPE(1, 16, 32, 32);
+    int v = network_input(n, shape);
+    for (int i = 0; i < 6; i++) {
+        int w = network_weights(n, &SHAPE(16, 16, 3, 3), 0.1f);
+        graph_node *node;
+        v = network_node(n, "Conv", &node, 2, v, w);
+        graph_add_attr_ints(node, "pads", (int64_t[]){1, 1, 1, 1}, 4);
+        v = network_node(n, "Relu", NULL, 1, v);
+    }
+    network_output(n, v);
+    return network_model(n, rt);
+}
+
+Test(plan, a_chain_needs_the_memory_of_its_largest_pair) {
+    network n;
+    cnn_shape shape;
+    cnn_plan *plan;
+    cnn_error err;
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    cnn_model *model = chain(&n, rt, &shape);
+    cr_assert_eq(cnn_plan_create(model, NULL, &plan, &err), CNN_OK, "%s", err.message);
+    cr_assert_leq(cnn_plan_arena_bytes(plan), plan->live_bytes + plan->live_bytes / 10);
+    cr_assert_leq(plan->live_bytes, 2 * 34 * 34 * 16 * sizeof(float) + 128);
+    cnn_plan_free(plan);
+    cnn_model_free(model);
+    cnn_runtime_free(rt);
+}
+
+Test(plan, plans_of_a_model_share_packed_weights) {
+    network n;
+    cnn_shape shape;
+    cnn_plan *first, *second;
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    cnn_model *model = chain(&n, rt, &shape);
+    cr_assert_eq(cnn_plan_create(model, NULL, &first, NULL), CNN_OK);
+    size_t bytes = cnn_model_weights_bytes(model);
+    cr_assert_geq(bytes, 6 * 16 * 16 * 9 * sizeof(float));
+    const char *output = "Relu6";
+    cnn_plan_options o = {.outputs = &output, .output_count = 1};
+    cr_assert_eq(cnn_plan_create(model, &o, &second, NULL), CNN_OK);
+    cr_assert_eq(cnn_model_weights_bytes(model), bytes);
+    cr_assert_lt(cnn_plan_step_count(second), cnn_plan_step_count(first));
+    cnn_plan_free(first);
+    cr_assert_lt(cnn_model_weights_bytes(model), bytes);
+    cnn_plan_free(second);
+    cr_assert_eq(cnn_model_weights_bytes(model), 0);
+    cnn_model_free(model);
+    cnn_runtime_free(rt);
+}
+
+Test(plan, unknown_tensors_are_named) {
+    network n;
+    cnn_shape shape;
+    cnn_plan *plan;
+    cnn_error err;
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    cnn_model *model = chain(&n, rt, &shape);
+    const char *output = "pool9";
+    cnn_plan_options o = {.outputs = &output, .output_count = 1};
+    cr_assert_eq(cnn_plan_create(model, &o, &plan, &err), CNN_NOT_FOUND);
+    cr_assert_str_eq(err.message, "the model has no tensor 'pool9'");
+    cnn_model_free(model);
+    cnn_runtime_free(rt);
+}
+
+Test(plan, results_do_not_depend_on_threads) {
+    network n;
+    cnn_shape shape;
+    size_t count;
+    random_state r = {3};
+    float *results[4];
+    for (int threads = 1; threads <= 4; threads++) {
+        cnn_plan *plan;
+        cnn_session *session;
+        cnn_runtime *rt = make_runtime(NULL, threads);
+        cnn_model *model = chain(&n, rt, &shape);
+        r.state = 3;
+        float *input = random_input(&r, &shape, &count);
+        cr_assert_eq(cnn_plan_create(model, NULL, &plan, NULL), CNN_OK);
+        cr_assert_eq(cnn_session_create(plan, &session, NULL), CNN_OK);
+        memcpy(cnn_session_input(session, 0), input, count * sizeof(float));
+        cnn_session_run(session);
+        memcpy(input, cnn_session_output(session, 0), count * sizeof(float));
+        results[threads - 1] = input;
+        cr_assert_eq(memcmp(results[0], input, count * sizeof(float)), 0, "%d threads", threads);
+        cnn_session_free(session);
+        cnn_plan_free(plan);
+        cnn_model_free(model);
+        cnn_runtime_free(rt);
+    }
+    for (int i = 0; i < 4; i++)
+        free(results[i]);
+}
