@@ -66,15 +66,13 @@ static bool has(const uint8_t *bytes, size_t size, size_t offset, const void *wh
 
 /* True for a PNG, including one whose signature is not intact; *intact tells which. The signature
  * contains CR, LF and a byte with the top bit set so that a transfer in text mode damages it: such
- * a file still has "PNG" or, 12 bytes in, "IHDR" where they belong, or seven of the eight bytes. */
+ * a file still begins with the first four bytes of it, or has "IHDR" 12 bytes in where it belongs.
+ */
 static bool is_png(const uint8_t *bytes, size_t size, bool *intact) {
-    static const uint8_t magic[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
-    size_t equal = 0;
-    for (size_t i = 0; i < sizeof(magic) && i < size; i++)
-        equal += bytes[i] == magic[i];
-    *intact = equal == sizeof(magic) || (equal == size && size >= 4);
-    return *intact || equal >= 7 || has(bytes, size, 12, "IHDR", 4) ||
-           has(bytes, size, 0, "\x89PNG", 4);
+    static const char magic[] = "\x89PNG\r\n\x1A\n";
+    bool begins = has(bytes, size, 0, magic, 4);
+    *intact = begins && memcmp(bytes, magic, size < 8 ? size : 8) == 0;
+    return begins || has(bytes, size, 12, "IHDR", 4);
 }
 
 /* Netpbm: P1 to P7 and white space. */

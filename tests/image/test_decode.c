@@ -25,6 +25,8 @@ static void check_pixels(const char *path, const char *raw, int width, int heigh
               img.width, img.height, width, height);
     cr_expect(info.width == img.width && info.height == img.height, "%s: info has another size",
               path);
+    cr_expect(info.orientation >= 1 && info.orientation <= 8, "%s: orientation %d", path,
+              info.orientation);
     blob expected = blob_read(raw);
     size_t size = (size_t)width * (size_t)height * 3;
     cr_assert_eq(expected.size, size);
@@ -50,6 +52,45 @@ Test(decode, equals_pillow) {
     fclose(list);
     cr_expect_gt(count, 80); /* 284 with the test data */
     cr_log_info("%d files compared", count);
+}
+
+/* A file that make_reference.py wrote. */
+static blob reference_read(const char *name) {
+    char path[4096];
+    fclose(reference_open(name));
+    snprintf(path, sizeof(path), "%s/%s", getenv("CNNSERVE_IMAGE_REFERENCE"), name);
+    return blob_read(path);
+}
+
+Test(decode, reports_the_orientation_it_applied) {
+    static const char *const formats[] = {"jpeg", "png", "webp"}, *const ends[] = {"jpg", "png",
+                                                                                   "webp"};
+    for (int format = 0; format < 3; format++)
+        for (int orientation = 1; orientation <= 8; orientation++) {
+            char name[64];
+            image img = {0};
+            image_info info = {0};
+            snprintf(name, sizeof(name), "orientation-%d.%s", orientation, ends[format]);
+            blob file = reference_read(name);
+            cr_expect_eq(image_decode(file.bytes, file.size, NULL, &img, &info, NULL), IMAGE_OK);
+            cr_expect_eq(info.orientation, orientation, "%s: %d", name, info.orientation);
+            cr_expect_str_eq(info.format, formats[format]);
+            image_free(&img);
+            blob_free(&file);
+        }
+}
+
+/* Also in a chunk that does not bear on the pixels. */
+Test(decode, refuses_a_wrong_png_checksum) {
+    blob file = reference_read("orientation-6.png");
+    uint8_t *at = memmem(file.bytes, file.size, "eXIf", 4);
+    cr_assert(at);
+    at[10] ^= 1;
+    image img = {0};
+    image_error err = {0};
+    cr_expect_eq(image_decode(file.bytes, file.size, NULL, &img, NULL, &err), IMAGE_UNDECODABLE);
+    cr_expect_str_eq(err.message, "PNG has a wrong checksum in the chunk at byte 33");
+    blob_free(&file);
 }
 
 /* The eight files of a picture were compressed one by one: Pillow finds mean differences up
@@ -142,18 +183,16 @@ Test(decode, survives_malformed) {
 }
 
 /* Cut anywhere, a file is refused: no format is taken for whole without its end. */
-static void check_prefixes(const char *path) {
-    blob file = blob_read(path);
+static void check_prefixes(const char *name, blob file) {
     size_t step = file.size / 150 + 1;
     for (size_t size = 0; size<file.size; size += size + 40> file.size ? 1 : step) {
         uint8_t *copy = malloc(size ? size : 1); /* so that ASan sees reads past the end */
         memcpy(copy, file.bytes, size);
-        image_code code = check_outcome(path, copy, size);
+        image_code code = check_outcome(name, copy, size);
         cr_expect(code == IMAGE_UNDECODABLE || (size < 16 && code == IMAGE_UNSUPPORTED),
-                  "%s cut to %zu of %zu bytes: %s", path, size, file.size, image_code_name(code));
+                  "%s cut to %zu of %zu bytes: %s", name, size, file.size, image_code_name(code));
         free(copy);
     }
-    blob_free(&file);
 }
 
 Test(decode, refuses_truncated) {
@@ -163,10 +202,9 @@ Test(decode, refuses_truncated) {
         "lossy.webp",         "lossless.webp",      "lossy-alpha.webp",    "animated.webp",
         "orientation-6.webp", "rgb-1x1-0b.jpg",     "animated-offset.webp"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char path[4096];
-        fclose(reference_open(names[i]));
-        snprintf(path, sizeof(path), "%s/%s", getenv("CNNSERVE_IMAGE_REFERENCE"), names[i]);
-        check_prefixes(path);
+        blob file = reference_read(names[i]);
+        check_prefixes(names[i], file);
+        blob_free(&file);
     }
 }
 
@@ -178,10 +216,7 @@ Test(decode, survives_random_damage) {
         "lossy-alpha.webp",   "lossless.webp",   "animated.webp",     "orientation-3.webp"};
     uint32_t random = 12345;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char path[4096];
-        fclose(reference_open(names[i]));
-        snprintf(path, sizeof(path), "%s/%s", getenv("CNNSERVE_IMAGE_REFERENCE"), names[i]);
-        blob file = blob_read(path);
+        blob file = reference_read(names[i]);
         uint8_t *copy = malloc(file.size);
         for (int round = 0; round < 60; round++) {
             memcpy(copy, file.bytes, file.size);
@@ -192,7 +227,7 @@ Test(decode, survives_random_damage) {
                 random = random * 1664525u + 1013904223u;
                 copy[at] = (uint8_t)(random >> 24);
             }
-            check_outcome(path, copy, file.size);
+            check_outcome(names[i], copy, file.size);
         }
         free(copy);
         blob_free(&file);
