@@ -7,7 +7,14 @@
 
 #include "plan/builder.h"
 
+/*
+ * Adds steps to the plan and sets *done; leaves it false, having done nothing, for forms that no kernel
+ * takes, which then run through eval.
+ */
 typedef cnn_status lower_fn(plan_builder *b, const graph_node *node, bool *done, cnn_error *err);
+
+/* NULL: nodes of this operator always run through eval. */
+lower_fn *op_lowering(const op_def *op);
 
 lower_fn activation_lower; /* Relu, LeakyRelu, Clip, Sigmoid, HardSigmoid, HardSwish */
 lower_fn batch_normalization_lower;

@@ -4,15 +4,13 @@
  * One file per family defines op_defs; registry.c lists them. `infer` is called on nodes whose
  * inputs all have concrete shapes. `eval` computes on dense row-major tensors, one element after
  * the other: it folds constants, serves as truth for the kernels' tests, and runs nodes for which
- * the planner has no kernel (so any operator with an `eval` works, slowly). `lower`, in
- * FAMILY_plan.c, maps the node on kernels.
+ * the planner has no kernel (so any operator with an `eval` works, slowly). lower.h and
+ * FAMILY_plan.c map nodes on kernels.
  */
 #ifndef OPS_OP_H
 #define OPS_OP_H
 
 #include "graph/graph.h"
-
-struct plan_builder;
 
 typedef struct op_def {
     const char *domain; /* "" for ONNX' own */
@@ -34,11 +32,6 @@ typedef struct op_def {
     void (*eval)(const graph_node *node, const tensor *const *in, tensor *const *out);
     /* Multiply-accumulates of a bound node; NULL: none worth counting. */
     uint64_t (*macs)(const graph *g, const graph_node *node);
-    /*
-     * Adds steps to the plan and sets *done; leaves it false for forms that no kernel takes, which
-     * then run through `eval`. NULL: always `eval`.
-     */
-    cnn_status (*lower)(struct plan_builder *b, const graph_node *node, bool *done, cnn_error *err);
 } op_def;
 
 /* NULL if the operator is unknown in that version. "ai.onnx" is the same domain as "". */
