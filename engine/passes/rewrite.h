@@ -1,0 +1,67 @@
+/*
+ * What the passes share.
+ *
+ * A pass walks the nodes in execution order. It relies on `uses` of every value, which passes_run
+ * has counted before, and keeps it right with the functions below. A node that a pass has emptied
+ * (no outputs left) stays in its place until passes_run drops it behind the pass. A value with a
+ * single use that is some node's input is by that no graph output, and may be rewritten away.
+ */
+#ifndef PASSES_REWRITE_H
+#define PASSES_REWRITE_H
+
+#include "ops/op.h"
+#include "passes/passes.h"
+
+/* The passes. */
+cnn_status pass_drop_no_ops(graph *g, cnn_error *err);
+cnn_status pass_matmul_to_gemm(graph *g, cnn_error *err);
+cnn_status pass_fold_pad(graph *g, cnn_error *err);
+cnn_status pass_fold_affine(graph *g, cnn_error *err);
+cnn_status pass_global_pool(graph *g, cnn_error *err);
+cnn_status pass_hard_swish(graph *g, cnn_error *err);
+cnn_status pass_fuse_silu(graph *g, cnn_error *err);
+cnn_status pass_fuse_residual(graph *g, cnn_error *err);
+cnn_status pass_fuse_activation(graph *g, cnn_error *err);
+
+/* True if the node is ONNX' operator of that name and not emptied. */
+bool rewrite_is(const graph_node *node, const char *op);
+/* The node that makes `value`, if it is of that operator (NULL: any); NULL otherwise. */
+graph_node *rewrite_producer(const graph *g, int value, const char *op);
+/* Likewise, if the value, its first output, has no use but the caller's. */
+graph_node *rewrite_sole_producer(const graph *g, int value, const char *op);
+/* The number in a constant float32 tensor of one element; false if `value` is none. */
+bool rewrite_scalar(const graph *g, int value, double *out);
+bool rewrite_is_float(const graph *g, int value);
+const cnn_shape *rewrite_shape(const graph *g, int value);
+
+/* Makes `value` input `i` (which may be new). False when out of memory. */
+bool rewrite_set_input(graph *g, graph_node *node, size_t i, int value);
+/* Makes `value` the node's residual, or none (-1). */
+void rewrite_set_residual(graph *g, graph_node *node, int value);
+/* A new name for a value that is to be added, after that of `like`. */
+typedef char rewrite_name[GRAPH_MAX_NAME_BYTES + 32];
+const char *rewrite_make_name(const graph *g, int like, rewrite_name name);
+/* Adds a constant named after `like`; -1 when out of memory. `t` gets a reference more. */
+int rewrite_add_constant(graph *g, int like, tensor *t);
+
+/*
+ * `node` makes the first output of `last` in place of its own, which `last` alone used; `last` is
+ * emptied. The node takes over its origin and, if `move`, its place in the execution order.
+ */
+void rewrite_absorb(graph *g, graph_node *node, graph_node *last, bool move);
+/*
+ * Puts a new node, whose inputs are set but not counted, into the place of `old`, whose first
+ * output it makes. `old` is freed.
+ */
+void rewrite_replace(graph *g, graph_node *old, graph_node *node);
+/* Removes an attribute if it is there. */
+void rewrite_drop_attr(graph_node *node, const char *name);
+
+/*
+ * True if the kernel that will run the node can apply an activation to its result (and, for
+ * `residual`, add a tensor of the result's shape first). Says in one place what the operators'
+ * `lower` functions do.
+ */
+bool epilogue_taken(const graph *g, const graph_node *node, bool residual);
+
+#endif
