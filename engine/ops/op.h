@@ -18,7 +18,8 @@ typedef struct op_def {
     int since, until; /* opset versions in which this definition holds; until 0: still */
     int min_inputs, max_inputs;
     int min_outputs, max_outputs;
-    /* Attributes it takes: "axis:int pads:ints kernel_shape:ints!", '!' for required. NULL: none. */
+    /* Attributes it takes: "axis:int pads:ints kernel_shape:ints!", '!' for required. NULL: none.
+     */
     const char *attrs;
     /*
      * Checks attributes and input types, and sets dtype and shape of every output

@@ -1,0 +1,34 @@
+/* The operator definitions, one array per family; each ends with an entry without a name. */
+#ifndef OPS_FAMILIES_H
+#define OPS_FAMILIES_H
+
+#include "ops/op.h"
+
+/*
+ * Begins a definition: name, first and last operator set version (0: still valid), how many inputs
+ * and outputs at least and at most. Versions that differ only in the types that they admit are one
+ * definition: a type that a later version admits is taken in an earlier one, too.
+ */
+#define OP(text, first, last, min_in, max_in, min_out, max_out)                                    \
+    .domain = "", .name = (text), .since = (first), .until = (last), .min_inputs = (min_in),       \
+    .max_inputs = (max_in), .min_outputs = (min_out), .max_outputs = (max_out)
+#define OP_VARIADIC GRAPH_MAX_NODE_ARGS
+
+extern const op_def ops_conv[];
+extern const op_def ops_pool[];
+extern const op_def ops_global_pool[];
+extern const op_def ops_activation[];
+extern const op_def ops_elementwise[];
+extern const op_def ops_math[];
+extern const op_def ops_normalization[];
+extern const op_def ops_gemm[];
+extern const op_def ops_shape[];
+extern const op_def ops_movement[];
+extern const op_def ops_gather[];
+extern const op_def ops_pad[];
+extern const op_def ops_constant[];
+extern const op_def ops_cast[];
+extern const op_def ops_softmax[];
+extern const op_def ops_reduce[];
+
+#endif

@@ -1,0 +1,54 @@
+/* The table of operators: every family, and the search by domain, name and operator set version. */
+#include "ops/families.h"
+
+#include <string.h>
+
+static const op_def *const families[] = {
+    ops_conv, ops_pool,     ops_global_pool, ops_activation, ops_elementwise, ops_math,
+    ops_gemm, ops_shape,    ops_movement,    ops_gather,     ops_pad,         ops_normalization,
+    ops_cast, ops_constant, ops_softmax,     ops_reduce,
+};
+
+const op_def *op_find(const char *domain, const char *name, int opset) {
+    if (strcmp(domain, "ai.onnx") == 0) domain = "";
+    for (size_t f = 0; f < ARRAY_LENGTH(families); f++)
+        for (const op_def *op = families[f]; op->name; op++)
+            if (strcmp(op->name, name) == 0 && strcmp(op->domain, domain) == 0 &&
+                opset >= op->since && (op->until == 0 || opset <= op->until))
+                return op;
+    return NULL;
+}
+
+#define NAME_MAX_LENGTH 63
+
+/* Levenshtein distance; names longer than NAME_MAX_LENGTH are infinitely far. */
+static size_t edit_distance(const char *a, const char *b) {
+    size_t n = strlen(a), m = strlen(b), row[NAME_MAX_LENGTH + 1];
+    if (n > NAME_MAX_LENGTH || m > NAME_MAX_LENGTH) return SIZE_MAX;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = MIN(replaced, 1 + MIN(row[j], row[j - 1]));
+        }
+    }
+    return row[m];
+}
+
+const char *op_nearest(const char *name) {
+    const char *nearest = NULL;
+    size_t best = MAX(strlen(name) / 3, 1) + 1; /* beyond a third of the letters none is near */
+    for (size_t f = 0; f < ARRAY_LENGTH(families); f++)
+        for (const op_def *op = families[f]; op->name; op++) {
+            size_t distance = edit_distance(name, op->name);
+            if (distance < best) {
+                best = distance;
+                nearest = op->name;
+            }
+        }
+    return nearest;
+}
