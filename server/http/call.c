@@ -1,0 +1,362 @@
+/* call.c: from the request line to the access log; the states are told in server.c. */
+#include "http/call.h"
+
+#include "http/headers.h"
+#include "http/log.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#define MAX_RAW_REPLY ((size_t)16 << 10)
+
+/* ---- making and freeing calls ------------------------------------------------------------- */
+
+static watched *watched_of(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+int call_socket(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
+}
+
+call *call_create(http_server *server, const char *target, struct MHD_Connection *connection) {
+    call *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    http_exchange_init(&c->x);
+    buffer_init(&c->body, server->options.max_body);
+    c->server = server;
+    c->connection = connection;
+    c->watched = watched_of(connection);
+    c->started_ns = http_now_ns();
+    c->target = strdup(target);
+    c->path = strndup(target, strcspn(target, "?"));
+    pthread_mutex_lock(&server->lock);
+    server->active++;
+    pthread_mutex_unlock(&server->lock);
+    return c;
+}
+
+static void call_free(call *c) {
+    http_server *server = c->server;
+    http_exchange_free(&c->x);
+    buffer_free(&c->body);
+    free(c->headers);
+    free(c->path);
+    free(c->target);
+    free(c);
+    pthread_mutex_lock(&server->lock);
+    if (--server->active == 0) pthread_cond_broadcast(&server->idle);
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* ---- replies ------------------------------------------------------------------------------ */
+
+static void add_to_response(void *response, const char *name, const char *value) {
+    MHD_add_response_header(response, name, value);
+}
+
+/* Hands the reply to libmicrohttpd, which from then on owns the bytes of its body. */
+enum MHD_Result call_answer(call *c) {
+    http_reply *reply = &c->x.reply;
+    if (buffer_failed(&reply->body))
+        http_reply_error(&c->x, 500, "internal", "there is no memory left for the reply");
+    c->bytes_out = strcmp(c->method, "HEAD") == 0 ? 0 : reply->body.size;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(reply->body.size, reply->body.data, MHD_RESPMEM_MUST_FREE);
+    if (!response) return MHD_NO;
+    headers_each(&c->x, c->server->options.cors_origin, add_to_response, response);
+    size_t size;
+    buffer_take(&reply->body, &size);
+    if (http_server_draining(c->server) || !c->body_read)
+        MHD_add_response_header(response, "Connection", "close");
+    enum MHD_Result queued = MHD_queue_response(c->connection, (unsigned)reply->status, response);
+    MHD_destroy_response(response);
+    c->state = CALL_ANSWERED;
+    return queued;
+}
+
+static void add_to_text(void *text, const char *name, const char *value) {
+    buffer_printf(text, "%s: %s\r\n", name, value);
+}
+
+/* Writes the reply to the socket, past libmicrohttpd, which is then to close the connection. */
+static void call_answer_raw(call *c) {
+    buffer text;
+    buffer_init(&text, MAX_RAW_REPLY);
+    const buffer *body = &c->x.reply.body;
+    buffer_printf(&text, "HTTP/1.1 %d %s\r\n", c->x.reply.status,
+                  MHD_get_reason_phrase_for((unsigned)c->x.reply.status));
+    headers_each(&c->x, c->server->options.cors_origin, add_to_text, &text);
+    buffer_printf(&text, "Connection: close\r\nContent-Length: %zu\r\n\r\n", body->size);
+    buffer_append(&text, body->data, body->size);
+    int socket = call_socket(c->connection);
+    /* Nothing else has been sent for this request, so that a small reply fits at once. */
+    if (!buffer_failed(&text) &&
+        send(socket, text.data, text.size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)text.size) {
+        c->bytes_out = body->size;
+        c->written_raw = true;
+        c->state = CALL_ANSWERED;
+    }
+    buffer_free(&text);
+}
+
+/* ---- the start of a request --------------------------------------------------------------- */
+
+typedef struct header_sum {
+    size_t count, bytes;
+    http_pair *items; /* NULL while counting */
+    char *text;
+} header_sum;
+
+static char *put_text(header_sum *sum, const char *text) {
+    size_t size = strlen(text) + 1;
+    sum->bytes += size;
+    if (!sum->items) return NULL;
+    char *copy = memcpy(sum->text, text, size);
+    sum->text += size;
+    return copy;
+}
+
+static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                 const char *value) {
+    (void)kind;
+    header_sum *sum = cls;
+    const char *name_copy = put_text(sum, name);
+    const char *value_copy = put_text(sum, value ? value : "");
+    if (sum->items) sum->items[sum->count] = (http_pair){name_copy, value_copy};
+    sum->count++;
+    return MHD_YES;
+}
+
+/* Copies the headers, first counting them; libmicrohttpd has limited their size. */
+static bool copy_headers(call *c) {
+    header_sum sum = {0};
+    MHD_get_connection_values(c->connection, MHD_HEADER_KIND, on_header, &sum);
+    c->headers = malloc(sum.count * sizeof *c->headers + sum.bytes + 1);
+    if (!c->headers) return false;
+    sum = (header_sum){.items = c->headers, .text = (char *)(c->headers + sum.count)};
+    MHD_get_connection_values(c->connection, MHD_HEADER_KIND, on_header, &sum);
+    c->x.request.headers = c->headers;
+    c->x.request.header_count = sum.count;
+    return true;
+}
+
+static void find_client(call *c) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *a = info ? info->client_addr : NULL;
+    char *out = c->x.request.client;
+    socklen_t size = sizeof c->x.request.client;
+    if (a && a->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)a)->sin_addr, out, size);
+    else if (a && a->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr, out, size);
+}
+
+static size_t count_headers(const http_request *request, const char *name) {
+    size_t count = 0;
+    for (size_t i = 0; i < request->header_count; i++)
+        count += strcasecmp(request->headers[i].name, name) == 0;
+    return count;
+}
+
+/* The length of the body is told once and in one way (RFC 9112, section 6.3: a request in which it
+ * is not may be an attempt to smuggle another one past a proxy). NULL, or what is wrong. */
+static const char *read_framing(call *c) {
+    const http_request *request = &c->x.request;
+    const char *coding = http_request_header(request, "Transfer-Encoding");
+    const char *announced = http_request_header(request, "Content-Length");
+    c->announced = announced ? strtoull(announced, NULL, 10) : 0;
+    c->has_body = c->announced > 0 || coding;
+    c->body_read = !c->has_body;
+    if (count_headers(request, "Content-Length") + count_headers(request, "Transfer-Encoding") > 1)
+        return "the request tells the length of its body twice";
+    if (coding && strcasecmp(coding, "chunked") != 0)
+        return "the only Transfer-Encoding that is taken is chunked";
+    return NULL;
+}
+
+/* Finds the route; without one, x.reply is the answer. */
+static const http_route *choose_route(call *c) {
+    http_server *server = c->server;
+    http_exchange *x = &c->x;
+    const char *why = "there is no memory left";
+    if (!c->target || !http_target_parse(c->target, &x->request.target, &why)) {
+        http_reply_error(x, 400, "bad_request", "%s", why);
+        return NULL;
+    }
+    const http_route *route = http_route_find(server->options.routes, x);
+    if (!route && x->reply.status == 204) {
+        char allow[128];
+        http_routes_allow(server->options.routes, &x->request, allow, sizeof allow);
+        headers_preflight(x, server->options.cors_origin, allow);
+    }
+    if (route && !route->while_draining && http_server_draining(server)) {
+        http_reply_error(x, 503, "draining", "the server is about to stop");
+        return NULL;
+    }
+    return route;
+}
+
+static void read_headers(call *c, const char *method) {
+    http_request *request = &c->x.request;
+    snprintf(c->method, sizeof c->method, "%s", method);
+    request->method = c->method;
+    request->path = c->path ? c->path : "";
+    find_client(c);
+    headers_choose_id(request);
+}
+
+/* The headers are there. A refusal waits for the end of the body, so that the connection can be
+ * used again, unless the body is too large or the client waits for our word before it sends it. */
+enum MHD_Result call_start(call *c, const char *method) {
+    size_t max_body = c->server->options.max_body;
+    if (!copy_headers(c)) return MHD_NO;
+    read_headers(c, method);
+    c->state = CALL_RECEIVING;
+    const char *malformed = read_framing(c);
+    if (malformed) {
+        c->body_read = false;
+        http_reply_error(&c->x, 400, "bad_request", "%s", malformed);
+        return call_answer(c);
+    }
+    if (c->has_body) watched_enter(c->watched, WATCHED_BODY);
+    if (c->announced > max_body) {
+        http_reply_error(&c->x, 413, "payload_too_large",
+                         "the body of %" PRIu64 " bytes is larger than the limit of %zu",
+                         c->announced, max_body);
+        return call_answer(c);
+    }
+    c->route = choose_route(c);
+    bool waits = c->has_body && http_request_header(&c->x.request, "Expect");
+    return !c->route && waits ? call_answer(c) : MHD_YES;
+}
+
+/* ---- the body, and the work --------------------------------------------------------------- */
+
+/* A piece of the body; that of a refused request is dropped. */
+enum MHD_Result call_receive(call *c, const char *bytes, size_t size) {
+    c->bytes_in += size;
+    watched_received(c->watched, size);
+    /* Memory that the rest of the body will not touch is none; so the whole of it is asked for. */
+    if (c->route && c->body.size == 0 && c->announced) buffer_reserve(&c->body, c->announced);
+    if (c->route && buffer_append(&c->body, bytes, size)) return MHD_YES;
+    if (!c->route && c->bytes_in <= c->server->options.max_body) return MHD_YES;
+    if (c->body.state == BUFFER_NO_MEMORY)
+        http_reply_error(&c->x, 503, "overloaded", "there is no memory for the body now");
+    else
+        http_reply_error(&c->x, 413, "payload_too_large",
+                         "the body is larger than the limit of %zu bytes",
+                         c->server->options.max_body);
+    call_answer_raw(c);
+    return MHD_NO;
+}
+
+static void complete_direct(http_exchange *x) {
+    atomic_store(&((call *)x)->done, true);
+}
+
+/* The last that a worker does with a call: once the connection is resumed, the HTTP thread may free
+ * it at any time. */
+static void complete_pooled(http_exchange *x) {
+    call *c = (call *)x;
+    struct MHD_Connection *connection = c->connection;
+    atomic_store(&c->done, true);
+    MHD_resume_connection(connection);
+}
+
+/* On a worker. */
+static void run_pooled(void *arg) {
+    call *c = arg;
+    uint64_t now = http_now_ns();
+    http_timing_add(&c->x, HTTP_QUEUE, now - c->submitted_ns);
+    if (c->x.deadline_ns && now > c->x.deadline_ns)
+        http_fail(&c->x, 504, "deadline_exceeded",
+                  "the request has waited longer than the limit of %" PRIu64 " ms",
+                  c->server->options.timeout_ns / 1000000);
+    else
+        c->route->handler(c->server->options.app, &c->x);
+}
+
+static void submit(call *c) {
+    c->x.complete = complete_pooled;
+    c->submitted_ns = http_now_ns();
+    MHD_suspend_connection(c->connection);
+    cnn_error err;
+    if (cnn_runtime_submit(c->server->options.runtime, run_pooled, c, &err) != CNN_OK)
+        http_fail(&c->x, 503, "overloaded", "the server is busy: %s", err.message);
+}
+
+/* The request is complete. */
+enum MHD_Result call_dispatch(call *c) {
+    http_server *server = c->server;
+    http_request *request = &c->x.request;
+    c->body_read = true;
+    c->state = CALL_RUNNING;
+    watched_enter(c->watched, WATCHED_BUSY);
+    if (!c->route) return call_answer(c);
+    request->body = c->body.data;
+    request->body_size = c->body.size;
+    request->received_ns = http_now_ns();
+    if (server->options.timeout_ns)
+        c->x.deadline_ns = request->received_ns + server->options.timeout_ns;
+    if (c->route->pooled) {
+        submit(c);
+        return MHD_YES;
+    }
+    c->x.complete = complete_direct;
+    c->route->handler(server->options.app, &c->x);
+    assert(atomic_load(&c->done)); /* or it should have been pooled */
+    return call_answer(c);
+}
+
+/* ---- the end of a request ----------------------------------------------------------------- */
+
+static bool body_overdue(const call *c, enum MHD_RequestTerminationCode why) {
+    return c->state == CALL_RECEIVING && !c->body_read &&
+           (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED || watched_timed_out(c->watched));
+}
+
+/* The status that the client has been given; 499 if it has not been given one. */
+static unsigned final_status(const call *c, enum MHD_RequestTerminationCode why) {
+    if (c->written_raw) return (unsigned)c->x.reply.status;
+    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK) return 499;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
+    return info ? info->http_status : (unsigned)c->x.reply.status;
+}
+
+static void log_call(const call *c, unsigned status) {
+    const http_request *request = &c->x.request;
+    log_request(&(log_access){.client = request->client,
+                              .method = c->method,
+                              .target = c->target ? c->target : "",
+                              .id = request->id,
+                              .status = (int)status,
+                              .bytes_in = c->bytes_in,
+                              .bytes_out = c->bytes_out,
+                              .duration_ns = http_now_ns() - c->started_ns});
+}
+
+void call_end(call *c, enum MHD_RequestTerminationCode why) {
+    if (body_overdue(c, why)) {
+        http_reply_error(&c->x, 408, "request_timeout", "the body did not arrive in time");
+        call_answer_raw(c);
+    }
+    if (c->state == CALL_ANSWERED && !c->body_read)
+        watcher_drain(c->server->watcher, call_socket(c->connection));
+    watched_enter(c->watched, WATCHED_WAITING);
+    if (c->state != CALL_NEW) log_call(c, final_status(c, why));
+    call_free(c);
+}

@@ -1,0 +1,64 @@
+/* call.h: one request on its way through libmicrohttpd; inside server/http only. See server.c. */
+#ifndef CNNSERVE_CALL_H
+#define CNNSERVE_CALL_H
+
+#include "http/http.h"
+#include "http/watch.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+
+struct http_server {
+    http_options options; /* its texts are owned */
+    char url[512];
+    struct MHD_Daemon *daemon;
+    watcher *watcher;
+    atomic_bool draining;
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    size_t active; /* calls there are; guarded by the lock */
+};
+
+typedef enum call_state {
+    CALL_NEW,       /* the headers are not there yet */
+    CALL_RECEIVING, /* waiting for the rest of the request */
+    CALL_RUNNING,   /* the handler's */
+    CALL_ANSWERED   /* a reply has been queued or written */
+} call_state;
+
+typedef struct call {
+    http_exchange x; /* first: a call is found from its exchange */
+    http_server *server;
+    struct MHD_Connection *connection;
+    watched *watched;
+    call_state state;
+    const http_route *route; /* NULL: refused, x.reply says why */
+    char method[16];
+    char *target;       /* as sent; owned */
+    char *path;         /* the target without its query; owned */
+    http_pair *headers; /* with their texts behind them; owned */
+    buffer body;
+    uint64_t started_ns, submitted_ns;
+    uint64_t announced; /* Content-Length, 0 without one */
+    uint64_t bytes_in, bytes_out;
+    bool has_body;
+    bool body_read;   /* to its end, or there is none */
+    bool written_raw; /* the reply went past libmicrohttpd */
+    atomic_bool done; /* the handler has completed */
+} call;
+
+/* The request line is there. NULL: out of memory. */
+call *call_create(http_server *server, const char *target, struct MHD_Connection *connection);
+/* The headers are there; a piece of body is; the request is complete; the handler has completed.
+ * MHD_NO closes the connection. */
+enum MHD_Result call_start(call *c, const char *method);
+enum MHD_Result call_receive(call *c, const char *bytes, size_t size);
+enum MHD_Result call_dispatch(call *c);
+enum MHD_Result call_answer(call *c);
+/* libmicrohttpd is done with the request: logs and frees. */
+void call_end(call *c, enum MHD_RequestTerminationCode why);
+
+/* The socket of a connection. */
+int call_socket(struct MHD_Connection *connection);
+
+#endif

@@ -1,0 +1,138 @@
+/* log.c: see log.h. What clients sent is escaped, so that no request can forge a line. */
+#include "http/log.h"
+
+#include "json/writer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_LINE   ((size_t)16 << 10)
+#define MAX_TARGET 512 /* bytes of a request target that are logged */
+
+/* Written by log_setup only, before there is a second thread. */
+static struct {
+    log_level level;
+    bool json;
+} settings = {LEVEL_INFO, false};
+
+static const char *const names[] = {"error", "warn", "info", "debug"};
+
+void log_setup(log_level level, bool json) {
+    settings.level = level;
+    settings.json = json;
+}
+
+log_level log_level_of(const char *name) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0) return (log_level)i;
+    return LEVEL_INFO;
+}
+
+bool log_wants(log_level level) {
+    return level <= settings.level;
+}
+
+/* "2025-01-31T12:00:00.123Z" */
+static void put_time(char *out, size_t size) {
+    struct timespec now;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    size_t length = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(out + length, size - length, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+static void put_text(json_writer *w, const char *key, const char *value) {
+    json_write_key(w, key);
+    json_write_text(w, value);
+}
+
+static void put_number(json_writer *w, const char *key, uint64_t value) {
+    json_write_key(w, key);
+    json_write_uint(w, value);
+}
+
+/* A line up to what is particular to it. */
+static void begin_line(json_writer *w, log_level level) {
+    char now[40];
+    put_time(now, sizeof now);
+    if (!settings.json) {
+        buffer_printf(w->out, "%s %-5s ", now, names[level]);
+        return;
+    }
+    json_write_begin_object(w);
+    put_text(w, "time", now);
+    put_text(w, "level", names[level]);
+}
+
+/* Standard error may be anything; that it cannot be written is nothing that could be logged. */
+static void end_line(json_writer *w) {
+    if (settings.json) json_write_end_object(w);
+    buffer_append_char(w->out, '\n');
+    for (size_t done = 0; !buffer_failed(w->out) && done < w->out->size;) {
+        ssize_t written = write(STDERR_FILENO, w->out->data + done, w->out->size - done);
+        if (written <= 0) break;
+        done += (size_t)written;
+    }
+    buffer_free(w->out);
+}
+
+void log_line(log_level level, const char *format, ...) {
+    if (!log_wants(level)) return;
+    buffer line;
+    buffer_init(&line, MAX_LINE);
+    json_writer w = {.out = &line};
+    begin_line(&w, level);
+    char *message = NULL;
+    va_list args;
+    va_start(args, format);
+    int length = vasprintf(&message, format, args);
+    va_end(args);
+    if (length < 0) message = NULL;
+    if (settings.json)
+        put_text(&w, "message", message ? message : format);
+    else
+        buffer_append_text(&line, message ? message : format);
+    free(message);
+    end_line(&w);
+}
+
+static void put_access_json(json_writer *w, const log_access *a) {
+    put_text(w, "message", "request");
+    put_text(w, "client", a->client);
+    put_text(w, "method", a->method);
+    json_write_key(w, "target");
+    json_write_bytes(w, a->target, strnlen(a->target, MAX_TARGET));
+    put_number(w, "status", (uint64_t)a->status);
+    put_number(w, "bytes_in", a->bytes_in);
+    put_number(w, "bytes_out", a->bytes_out);
+    json_write_key(w, "duration_ms");
+    json_write_float(w, (float)((double)a->duration_ns / 1e6));
+    put_text(w, "request_id", a->id);
+}
+
+/* The target and the method stand in quotes, escaped as in JSON. */
+static void put_access_text(json_writer *w, const log_access *a) {
+    buffer_printf(w->out, "%s %.32s ", a->client, a->method);
+    json_write_bytes(w, a->target, strnlen(a->target, MAX_TARGET));
+    buffer_printf(w->out, " %d in=%llu out=%llu %.3fms id=%s", a->status,
+                  (unsigned long long)a->bytes_in, (unsigned long long)a->bytes_out,
+                  (double)a->duration_ns / 1e6, a->id);
+}
+
+void log_request(const log_access *access) {
+    if (!log_wants(LEVEL_INFO)) return;
+    buffer line;
+    buffer_init(&line, MAX_LINE);
+    json_writer w = {.out = &line};
+    begin_line(&w, LEVEL_INFO);
+    if (settings.json)
+        put_access_json(&w, access);
+    else
+        put_access_text(&w, access);
+    end_line(&w);
+}

@@ -1,0 +1,181 @@
+/*
+ * server.c: http_server on libmicrohttpd.
+ *
+ * One thread polls all sockets with epoll and never computes. A `call` is one request: it is made
+ * when the request line is there, collects headers and body, and is freed when libmicrohttpd is
+ * done with the request. What happens to it, in the order of libmicrohttpd's callbacks:
+ *
+ *   on_uri        the request line has been read: call_create
+ *   on_request    at first without data, the headers are there: call_start, which may refuse;
+ *                 then once per piece of body: call_receive;
+ *                 then without data again, the request is complete: call_dispatch;
+ *                 and once more when a suspended connection has been resumed: call_answer
+ *   on_completed  the reply has been sent, or the connection broke: call_end
+ *
+ * A pooled handler runs on a worker while the connection is suspended; http_complete marks the call
+ * as done and resumes the connection, and only then does this thread touch the call again. So no
+ * field needs a lock: it belongs to the HTTP thread before suspension and after resumption, and to
+ * the handler in between.
+ *
+ * libmicrohttpd takes no reply while a body is arriving. The two refusals that cannot wait for its
+ * end (a body without announced length that grows too large, a body that does not arrive) are
+ * written to the socket directly, and the connection is closed.
+ *
+ * Requests that libmicrohttpd itself cannot parse (400, 414, 431, 505) are answered by it, in HTML
+ * and without our headers. A client that goes away while its request is being worked on is noticed
+ * only afterwards.
+ */
+#include "http/call.h"
+#include "http/listen.h"
+#include "http/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- libmicrohttpd's callbacks, on the HTTP thread ------------------------------------------ */
+
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection) {
+    return call_create(cls, uri, connection);
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **con_cls) {
+    (void)cls, (void)connection, (void)url, (void)version;
+    call *c = *con_cls;
+    if (!c) return MHD_NO;
+    if (c->state == CALL_NEW) return call_start(c, method);
+    if (*upload_size > 0) {
+        size_t size = *upload_size;
+        *upload_size = 0;
+        return call_receive(c, upload, size);
+    }
+    if (c->state == CALL_RECEIVING) return call_dispatch(c);
+    return atomic_load(&c->done) ? call_answer(c) : MHD_NO;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                         enum MHD_RequestTerminationCode why) {
+    (void)cls, (void)connection;
+    if (*con_cls) call_end(*con_cls, why);
+    *con_cls = NULL;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode what) {
+    http_server *server = cls;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        *socket_context = watcher_add(server->watcher, call_socket(connection));
+    else
+        watcher_remove(server->watcher, *socket_context);
+}
+
+/* ---- the server --------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 0))) static void on_message(void *cls, const char *format,
+                                                             va_list args) {
+    (void)cls;
+    char text[512];
+    vsnprintf(text, sizeof text, format, args);
+    text[strcspn(text, "\n")] = '\0';
+    log_line(LEVEL_DEBUG, "libmicrohttpd: %s", text);
+}
+
+static bool start_daemon(http_server *server, int listener) {
+    const http_options *o = &server->options;
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server,
+        MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_URI_LOG_CALLBACK, on_uri, server,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, server, MHD_OPTION_CONNECTION_LIMIT, o->max_connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, o->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        HTTP_MAX_HEADER_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    return server->daemon != NULL;
+}
+
+static http_server *allocate(const http_options *options) {
+    http_server *server = calloc(1, sizeof *server);
+    if (!server) return NULL;
+    server->options = *options;
+    server->options.host = strdup(options->host);
+    server->options.cors_origin = options->cors_origin ? strdup(options->cors_origin) : NULL;
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return server;
+}
+
+static void write_url(http_server *server, int listener) {
+    const char *host = server->options.host;
+    bool bracketed = strchr(host, ':') != NULL;
+    snprintf(server->url, sizeof server->url, "http://%s%s%s:%u", bracketed ? "[" : "", host,
+             bracketed ? "]" : "", listen_port(listener));
+}
+
+http_start http_server_create(const http_options *options, http_server **out, char *message,
+                              size_t size) {
+    int listener = -1;
+    http_start result = HTTP_START_FAILED;
+    http_server *server = allocate(options);
+    snprintf(message, size, "there is no memory left");
+    if (!server || !server->options.host) goto done;
+    result = listen_open(options->host, options->port, &listener, message, size);
+    if (result != HTTP_STARTED) goto done;
+    write_url(server, listener);
+    result = HTTP_START_FAILED;
+    snprintf(message, size, "the HTTP thread cannot be started: %s", strerror(errno));
+    server->watcher = watcher_create(options->idle_seconds);
+    if (!server->watcher || !start_daemon(server, listener)) goto done;
+    *out = server;
+    return HTTP_STARTED;
+done:
+    if (listener >= 0) close(listener);
+    http_server_free(server);
+    return result;
+}
+
+const char *http_server_url(const http_server *server) {
+    return server->url;
+}
+
+void http_server_drain(http_server *server) {
+    if (atomic_exchange(&server->draining, true)) return;
+    int listener = MHD_quiesce_daemon(server->daemon);
+    if (listener >= 0) close(listener);
+}
+
+bool http_server_draining(const http_server *server) {
+    return atomic_load(&server->draining);
+}
+
+bool http_server_wait_idle(http_server *server, uint64_t timeout_ns) {
+    uint64_t until = http_now_ns() + timeout_ns;
+    const struct timespec deadline = {.tv_sec = (time_t)(until / 1000000000),
+                                      .tv_nsec = (long)(until % 1000000000)};
+    int waited = 0;
+    pthread_mutex_lock(&server->lock);
+    while (server->active > 0 && waited == 0)
+        waited = pthread_cond_timedwait(&server->idle, &server->lock, &deadline);
+    bool idle = server->active == 0;
+    pthread_mutex_unlock(&server->lock);
+    return idle;
+}
+
+void http_server_free(http_server *server) {
+    if (!server) return;
+    if (server->daemon) MHD_stop_daemon(server->daemon);
+    watcher_free(server->watcher);
+    pthread_cond_destroy(&server->idle);
+    pthread_mutex_destroy(&server->lock);
+    free((char *)server->options.host);
+    free((char *)server->options.cors_origin);
+    free(server);
+}
