@@ -105,9 +105,11 @@ typedef enum binary_op { BINARY_ADD, BINARY_SUB, BINARY_MUL, BINARY_DIV } binary
 
 /* ---- local response normalisation (Krizhevsky et al. 2012, 3.3): across channels ---- */
 
+#define LRN_MAX_SIZE (2 * LANES + 1)
+
 typedef struct lrn_args {
-    blocked in, out;
-    int size;
+    blocked in, out; /* different buffers */
+    int size;        /* of the window, at most LRN_MAX_SIZE */
     float alpha, beta, bias;
 } lrn_args;
 

@@ -7,11 +7,15 @@
 #include <assert.h>
 #include <math.h>
 
-#define RESTRICT_TO(x, low, high) ((x) < (low) ? (low) : (x) > (high) ? (high) : (x))
-
 static float *pixel(const blocked *b, int n, int block, int y, int x) {
     return b->data + (size_t)n * b->image_pitch + (size_t)block * b->block_pitch +
            (ptrdiff_t)y * (ptrdiff_t)b->row_pitch + (ptrdiff_t)x * b->lanes;
+}
+
+/* min(max(x, low), high), as ONNX' Clip; NaN stays NaN. */
+static double restrict_to(double x, double low, double high) {
+    x = x < low ? low : x;
+    return x > high ? high : x;
 }
 
 static double sigmoid(double x) {
@@ -23,17 +27,17 @@ static float act_apply(double x, act_params act) {
     case ACT_NONE:
         return (float)x;
     case ACT_RELU:
-        return x > 0 ? (float)x : 0.0f;
+        return x < 0 ? 0.0f : (float)x;
     case ACT_LEAKY_RELU:
         return (float)(x < 0 ? act.alpha * x : x);
     case ACT_CLIP:
-        return (float)RESTRICT_TO(x, act.alpha, act.beta);
+        return (float)restrict_to(x, act.alpha, act.beta);
     case ACT_SIGMOID:
         return (float)sigmoid(x);
     case ACT_HARD_SIGMOID:
-        return (float)RESTRICT_TO(act.alpha * x + act.beta, 0.0, 1.0);
+        return (float)restrict_to(act.alpha * x + act.beta, 0.0, 1.0);
     case ACT_HARD_SWISH:
-        return (float)(x * RESTRICT_TO(x / 6 + 0.5, 0.0, 1.0));
+        return (float)(x * restrict_to(x / 6 + 0.5, 0.0, 1.0));
     case ACT_SILU:
         return (float)(x * sigmoid(x));
     }

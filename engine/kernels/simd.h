@@ -1,0 +1,187 @@
+/*
+ * A small vector of floats, as wide as the instruction set that this file is compiled for.
+ *
+ * GCC and Clang vector extensions give arithmetic, so a * b + c becomes one FMA where there is one.
+ * Only what the extensions lack (minimum, maximum, square root) uses intrinsics on x86; elsewhere
+ * plain code does the same. Blocks of LANES floats are BLOCK_VECTORS vectors on every machine.
+ */
+#ifndef KERNELS_SIMD_H
+#define KERNELS_SIMD_H
+
+#include "kernels/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define SIMD_WIDTH     16
+#define SIMD_REGISTERS 32
+#define SIMD_X86(op)   _mm512_##op
+#elif defined(__AVX2__)
+#define SIMD_WIDTH     8
+#define SIMD_REGISTERS 16
+#define SIMD_X86(op)   _mm256_##op
+#elif defined(__SSE2__)
+#define SIMD_WIDTH     4
+#define SIMD_REGISTERS 16
+#define SIMD_X86(op)   _mm_##op
+#else
+#define SIMD_WIDTH     4
+#define SIMD_REGISTERS 32
+#endif
+
+#ifdef SIMD_X86
+#include <immintrin.h>
+#endif
+
+#define BLOCK_VECTORS (LANES / SIMD_WIDTH)
+
+#define INLINE static inline __attribute__((always_inline))
+/* Unrolls the loop that follows completely; its bounds are constants once inlined. */
+#define UNROLL _Pragma("GCC unroll 32")
+
+typedef float vec __attribute__((vector_size(SIMD_WIDTH * 4)));
+typedef int32_t vec_int __attribute__((vector_size(SIMD_WIDTH * 4)));
+/* As they stand in arrays of float. */
+typedef vec vec_aligned __attribute__((may_alias));
+typedef vec vec_unaligned __attribute__((may_alias, aligned(4)));
+
+/* From memory aligned to the vector: blocks of pixels, packed weights, biases. */
+INLINE vec vec_load(const float *p) {
+    return *(const vec_aligned *)p;
+}
+
+INLINE void vec_store(float *p, vec v) {
+    *(vec_aligned *)p = v;
+}
+
+INLINE vec vec_loadu(const float *p) {
+    return *(const vec_unaligned *)p;
+}
+
+INLINE void vec_storeu(float *p, vec v) {
+    *(vec_unaligned *)p = v;
+}
+
+/* The first `count` < SIMD_WIDTH floats; zeros behind them. */
+INLINE vec vec_load_part(const float *p, size_t count) {
+    vec v = {0};
+    memcpy(&v, p, count * sizeof *p);
+    return v;
+}
+
+INLINE void vec_store_part(float *p, vec v, size_t count) {
+    memcpy(p, &v, count * sizeof *p);
+}
+
+INLINE vec vec_set(float x) {
+    return x - (vec){0};
+}
+
+/* a where the mask is all ones, b where it is 0. */
+INLINE vec vec_select(vec_int mask, vec a, vec b) {
+    return (vec)((mask & (vec_int)a) | (~mask & (vec_int)b));
+}
+
+/* a > b ? a : b, hence b if either is NaN. */
+INLINE vec vec_max(vec a, vec b) {
+#ifdef SIMD_X86
+    return SIMD_X86(max_ps)(a, b);
+#else
+    return vec_select(a > b, a, b);
+#endif
+}
+
+/* a < b ? a : b, hence b if either is NaN. */
+INLINE vec vec_min(vec a, vec b) {
+#ifdef SIMD_X86
+    return SIMD_X86(min_ps)(a, b);
+#else
+    return vec_select(a < b, a, b);
+#endif
+}
+
+INLINE vec vec_sqrt(vec v) {
+#ifdef SIMD_X86
+    return SIMD_X86(sqrt_ps)(v);
+#else
+    for (int i = 0; i < SIMD_WIDTH; i++)
+        v[i] = sqrtf(v[i]);
+    return v;
+#endif
+}
+
+/* Lanes added pairwise: the same tree for every call. */
+INLINE float vec_sum(vec v) {
+    float lanes[SIMD_WIDTH];
+    memcpy(lanes, &v, sizeof v);
+    for (int half = SIMD_WIDTH / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+/* The largest lane; NaN lanes count as -infinity. */
+INLINE float vec_reduce_max(vec v) {
+    float max = -INFINITY;
+    for (int i = 0; i < SIMD_WIDTH; i++)
+        if (v[i] > max) max = v[i];
+    return max;
+}
+
+/*
+ * e^x to 2 ulp: overflows to infinity, underflows through the denormals to 0, keeps NaN.
+ *
+ * Range reduction of Cody and Waite (Software Manual for the Elementary Functions, 1980): x = n ln
+ * 2
+ * + r with ln 2 in two parts, the first short enough that n times it is exact. On |r| <= ln 2 / 2 a
+ * polynomial of degree 6 that interpolates (e^r - 1 - r) / r^2 in Chebyshev nodes; its error is
+ * below 2^-26. n is rounded by adding 1.5 * 2^23, whose low mantissa bits then hold it. 2^n is
+ * applied in two factors because it may itself leave the range.
+ */
+INLINE vec vec_exp(vec x) {
+    const float shifter = 0x1.8p23f;
+    x = vec_max(vec_set(-110.0f), x);
+    x = vec_min(vec_set(100.0f), x);
+    vec shifted = x * 1.44269502f + shifter;
+    vec n = shifted - shifter;
+    vec_int bits = (vec_int)shifted - (vec_int)vec_set(shifter);
+    vec r = x - n * 0.693145752f;
+    r = r - n * 1.42860677e-6f;
+    vec q = r * 0.00139269268f + 0.00836377405f;
+    q = q * r + 0.0416665487f;
+    q = q * r + 0.166665733f;
+    q = q * r + 0.5f;
+    vec y = (q * (r * r) + r) + 1.0f;
+    vec_int half = bits >> 1;
+    vec scale_a = (vec)((half + 127) << 23), scale_b = (vec)((bits - half + 127) << 23);
+    return y * scale_a * scale_b;
+}
+
+/*
+ * Natural logarithm of positive, finite, normal x to 2 ulp.
+ *
+ * x = m 2^e with m in [sqrt(1/2), sqrt(2)); log(1 + f) = f - f^2 / 2 + f^3 q(f), where q of degree
+ * 8 interpolates in Chebyshev nodes (error below 2^-27). As in Cephes (Moshier), but own
+ * coefficients.
+ */
+INLINE vec vec_log(vec x) {
+    vec_int bits = (vec_int)x - 0x3f3504f3; /* sqrt(1/2) */
+    vec_int exponent = bits >> 23;
+    vec f = (vec)((bits & 0x7fffff) + 0x3f3504f3) - 1.0f;
+    vec e = __builtin_convertvector(exponent, vec);
+    vec q = f * 0.0697161183f - 0.114797339f;
+    q = q * f + 0.116854198f;
+    q = q * f - 0.124256872f;
+    q = q * f + 0.142490581f;
+    q = q * f - 0.166678026f;
+    q = q * f + 0.200007156f;
+    q = q * f - 0.24999997f;
+    q = q * f + 0.333333313f;
+    vec square = f * f;
+    vec tail = square * (f * q) + e * 1.42860677e-6f;
+    tail = tail - square * 0.5f;
+    return e * 0.693145752f + (f + tail);
+}
+
+#endif

@@ -1,0 +1,409 @@
+/* Convolution, dense, grouped and depthwise, against the reference on random shapes. */
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A random convolution. Extents with _h and _w. */
+typedef struct shape {
+    int n, ic, oc, groups, in_lanes;
+    int h, w, kh, kw, sh, sw, dh, dw, pad_top, pad_left, pad_bottom, pad_right;
+    int oh, ow;
+    bool residual;
+    act_params act;
+} shape;
+
+static int out_extent(int in, int before, int after, int kernel, int stride, int dilation) {
+    return (in + before + after - (kernel - 1) * dilation - 1) / stride + 1;
+}
+
+/* Sizes the output; false if it has none. */
+static bool shape_finish(shape *s) {
+    if (s->h + s->pad_top + s->pad_bottom < (s->kh - 1) * s->dh + 1) return false;
+    if (s->w + s->pad_left + s->pad_right < (s->kw - 1) * s->dw + 1) return false;
+    s->oh = out_extent(s->h, s->pad_top, s->pad_bottom, s->kh, s->sh, s->dh);
+    s->ow = out_extent(s->w, s->pad_left, s->pad_right, s->kw, s->sw, s->dw);
+    return true;
+}
+
+static void shape_random_window(rng *r, shape *s) {
+    s->kh = rng_chance(r, 30) ? 1 : rng_int(r, 1, 5);
+    s->kw = rng_chance(r, 80) ? s->kh : rng_int(r, 1, 7);
+    s->sh = rng_chance(r, 60) ? 1 : rng_int(r, 1, 3);
+    s->sw = rng_chance(r, 80) ? s->sh : rng_int(r, 1, 4);
+    s->dh = rng_chance(r, 80) ? 1 : rng_int(r, 1, 3);
+    s->dw = rng_chance(r, 80) ? s->dh : rng_int(r, 1, 3);
+    s->pad_top = rng_int(r, 0, s->kh / 2);
+    s->pad_left = rng_int(r, 0, s->kw / 2);
+    s->pad_bottom = rng_chance(r, 70) ? s->pad_top : rng_int(r, 0, 2);
+    s->pad_right = rng_chance(r, 70) ? s->pad_left : rng_int(r, 0, 2);
+    s->h = rng_int(r, 1, 12);
+    s->w = rng_int(r, 1, 40);
+}
+
+static shape shape_random(rng *r) {
+    shape s;
+    do {
+        s = (shape){.n = rng_int(r, 1, 2), .groups = 1, .in_lanes = LANES};
+        shape_random_window(r, &s);
+        s.ic = rng_chance(r, 50) ? 16 * rng_int(r, 1, 3) : rng_int(r, 1, 50);
+        s.oc = rng_chance(r, 50) ? 16 * rng_int(r, 1, 8) : rng_int(r, 1, 100);
+        if (rng_chance(r, 20)) s.in_lanes = s.ic = rng_int(r, 1, 4);
+        if (s.in_lanes == LANES && rng_chance(r, 20)) {
+            s.groups = rng_int(r, 2, 4);
+            s.ic = 16 * s.groups * rng_int(r, 1, 2);
+            s.oc = 16 * s.groups * rng_int(r, 1, 5);
+        }
+        s.residual = rng_chance(r, 30);
+        s.act = random_act(r);
+    } while (!shape_finish(&s));
+    return s;
+}
+
+/* Zeros that the window reaches beyond the image, and sometimes more. */
+static halo shape_halo(const shape *s, rng *r) {
+    int bottom = (s->oh - 1) * s->sh + (s->kh - 1) * s->dh + 1 - s->pad_top - s->h;
+    int right = (s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1 - s->pad_left - s->w;
+    halo h = {s->pad_top, s->pad_left, MAX(bottom, 0), MAX(right, 0)};
+    if (rng_chance(r, 30)) {
+        h.top += rng_int(r, 0, 2);
+        h.left += rng_int(r, 0, 2);
+        h.bottom += rng_int(r, 0, 2);
+        h.right += rng_int(r, 0, 2);
+    }
+    return h;
+}
+
+static halo random_halo(rng *r) {
+    if (rng_chance(r, 50)) return (halo){0};
+    return (halo){rng_int(r, 0, 2), rng_int(r, 0, 2), rng_int(r, 0, 2), rng_int(r, 0, 2)};
+}
+
+static const char *shape_text(const shape *s, const char *isa) {
+    static char text[256];
+    snprintf(text, sizeof text,
+             "%s n%d ic%d oc%d g%d lanes%d %dx%d k%dx%d s%dx%d d%dx%d out %dx%d residual %d act %d",
+             isa, s->n, s->ic, s->oc, s->groups, s->in_lanes, s->h, s->w, s->kh, s->kw, s->sh,
+             s->sw, s->dh, s->dw, s->oh, s->ow, s->residual, s->act.act);
+    return text;
+}
+
+/* Input, weights in ONNX' order, bias. */
+typedef struct operands {
+    tensor_memory in;
+    size_t weight_count;
+    float *weights;
+    guarded bias;
+} operands;
+
+static operands operands_create(const shape *s, rng *r, bool depthwise, bool at_end) {
+    operands o;
+    o.in = tensor_memory_create(s->n, s->ic, s->h, s->w, s->in_lanes, shape_halo(s, r), at_end);
+    tensor_memory_randomise(&o.in, r);
+    o.weight_count = (size_t)s->oc * (depthwise ? 1 : s->ic / s->groups) * s->kh * s->kw;
+    o.weights = malloc(o.weight_count * sizeof(float));
+    rng_fill(r, o.weights, o.weight_count);
+    o.bias = guarded_create((size_t)(s->oc + LANES - 1) / LANES * LANES, true);
+    rng_fill(r, o.bias.data, s->oc);
+    return o;
+}
+
+/* The same by magnitude: the reference then gives sum |a * b|. */
+static operands operands_magnitude(const operands *from) {
+    operands o = {.in = tensor_memory_like(&from->in), .weight_count = from->weight_count};
+    tensor_memory_copy(&o.in, &from->in);
+    tensor_memory_absolute(&o.in);
+    o.weights = malloc(o.weight_count * sizeof(float));
+    for (size_t i = 0; i < o.weight_count; i++)
+        o.weights[i] = fabsf(from->weights[i]);
+    o.bias = guarded_create(from->bias.count, true);
+    for (size_t i = 0; i < o.bias.count; i++)
+        o.bias.data[i] = fabsf(from->bias.data[i]);
+    return o;
+}
+
+static void operands_free(operands *o) {
+    tensor_memory_free(&o->in);
+    guarded_free(&o->bias);
+    free(o->weights);
+}
+
+/* One random convolution. `want` and `scale` come from the reference, `tiled` must become `out`. */
+typedef struct problem {
+    shape s;
+    operands value, magnitude;
+    tensor_memory residual, out, tiled, want, scale;
+} problem;
+
+static problem problem_create(const shape *s, rng *r, bool depthwise) {
+    problem p = {.s = *s};
+    p.value = operands_create(s, r, depthwise, rng_chance(r, 70));
+    p.magnitude = operands_magnitude(&p.value);
+    p.residual = tensor_memory_create(s->n, s->oc, s->oh, s->ow, LANES, random_halo(r), true);
+    tensor_memory_randomise(&p.residual, r);
+    p.out = tensor_memory_create(s->n, s->oc, s->oh, s->ow, LANES, random_halo(r), true);
+    p.tiled = tensor_memory_like(&p.out);
+    p.want = tensor_memory_like(&p.out);
+    p.scale = tensor_memory_like(&p.out);
+    return p;
+}
+
+static void problem_free(problem *p) {
+    operands_free(&p->value);
+    operands_free(&p->magnitude);
+    tensor_memory_free(&p->residual);
+    tensor_memory_free(&p->out);
+    tensor_memory_free(&p->tiled);
+    tensor_memory_free(&p->want);
+    tensor_memory_free(&p->scale);
+}
+
+/* Rounding of a chain of `k` additions (random walk, with room to spare), in units of sum |a b|. */
+static double chain_error(size_t k) {
+    return (4 + 2 * sqrt((double)k)) * 0x1p-24;
+}
+
+/* ---- dense and grouped ---- */
+
+static conv_args conv_of(const problem *p, const operands *o, const tensor_memory *out) {
+    const shape *s = &p->s;
+    conv_args a = {
+        .in = o->in.view,
+        .out = out->view,
+        .bias = o->bias.data,
+        .kernel_h = s->kh,
+        .kernel_w = s->kw,
+        .stride_h = s->sh,
+        .stride_w = s->sw,
+        .dilation_h = s->dh,
+        .dilation_w = s->dw,
+        .pad_top = s->pad_top,
+        .pad_left = s->pad_left,
+        .groups = s->groups,
+        .act = s->act,
+    };
+    if (s->residual) {
+        a.residual = p->residual.view.data;
+        a.residual_row_pitch = p->residual.view.row_pitch;
+        a.residual_block_pitch = p->residual.view.block_pitch;
+        a.residual_image_pitch = p->residual.view.image_pitch;
+    }
+    return a;
+}
+
+/* Packs the weights and calls `run`. */
+typedef void conv_run(const kernel_table *k, const conv_args *a, rng *r);
+
+static void conv_packed(const kernel_table *k, conv_args a, const operands *o, const shape *s,
+                        conv_run *run, rng *r) {
+    int ic = s->ic / s->groups, group_obs = a.out.blocks / s->groups;
+    a.ob_group = k->conv_tiling(s->in_lanes, group_obs, s->ow).ob_group;
+    cr_assert(a.ob_group >= 1 && a.ob_group <= group_obs, "%s: ob_group %d", k->isa, a.ob_group);
+    guarded w = guarded_create(
+        conv_packed_floats(s->oc, ic, s->kh, s->kw, s->groups, s->in_lanes, a.ob_group), true);
+    conv_pack(o->weights, s->oc, ic, s->kh, s->kw, s->groups, s->in_lanes, a.ob_group, w.data);
+    a.weights = w.data;
+    run(k, &a, r);
+    guarded_free(&w);
+}
+
+static void conv_whole(const kernel_table *k, const conv_args *a, rng *r) {
+    (void)r;
+    for (int n = 0; n < a->in.n; n++)
+        k->conv(a, &(conv_tile){n, 0, a->out.blocks, 0, a->out.h});
+}
+
+/* The end of a random run of whole panels that starts at block ob0. */
+static int conv_random_blocks(const conv_args *a, int ob0, rng *r) {
+    int group_obs = a->out.blocks / a->groups, ob1 = ob0;
+    do
+        ob1 = MIN(ob1 + a->ob_group, (ob1 / group_obs + 1) * group_obs);
+    while (ob1 < a->out.blocks && rng_chance(r, 50));
+    return ob1;
+}
+
+static void conv_tiled(const kernel_table *k, const conv_args *a, rng *r) {
+    for (int n = 0; n < a->in.n; n++)
+        for (int ob0 = 0, ob1; ob0 < a->out.blocks; ob0 = ob1) {
+            ob1 = conv_random_blocks(a, ob0, r);
+            for (int y0 = 0, y1; y0 < a->out.h; y0 = y1) {
+                y1 = rng_int(r, y0 + 1, a->out.h);
+                k->conv(a, &(conv_tile){n, ob0, ob1, y0, y1});
+            }
+        }
+}
+
+/* One random tile; everything else must stay marked. */
+static void conv_one(const kernel_table *k, const conv_args *a, rng *r) {
+    int panel = rng_int(r, 0, (a->out.blocks - 1) / a->ob_group);
+    int ob0 = a->groups == 1 ? panel * a->ob_group : 0, ob1 = conv_random_blocks(a, ob0, r);
+    int n = rng_int(r, 0, a->in.n - 1), y0 = rng_int(r, 0, a->out.h - 1);
+    int y1 = rng_int(r, y0 + 1, a->out.h);
+    k->conv(a, &(conv_tile){n, ob0, ob1, y0, y1});
+    for (int image = 0; image < a->in.n; image++)
+        for (int b = 0; b < a->out.blocks; b++)
+            for (int y = 0; y < a->out.h; y++) {
+                bool inside = image == n && b >= ob0 && b < ob1 && y >= y0 && y < y1;
+                const float *row = a->out.data + image * a->out.image_pitch +
+                                   b * a->out.block_pitch + y * a->out.row_pitch;
+                for (int i = 0; i < a->out.w * LANES; i++)
+                    cr_assert_eq(is_marked(row[i]), !inside, "%s: row %d of block %d", k->isa, y,
+                                 b);
+            }
+}
+
+static void conv_reference(problem *p) {
+    conv_args a = conv_of(p, &p->value, &p->want);
+    conv_packed(&kernels_reference, a, &p->value, &p->s, conv_whole, NULL);
+    a = conv_of(p, &p->magnitude, &p->scale);
+    a.act = (act_params){ACT_NONE, 0, 0};
+    a.residual = NULL;
+    conv_packed(&kernels_reference, a, &p->magnitude, &p->s, conv_whole, NULL);
+}
+
+static void conv_case(const shape *s, rng *r) {
+    const kernel_table *all[4];
+    size_t count = tables(all), k = (size_t)s->ic / s->groups * s->kh * s->kw;
+    problem p = problem_create(s, r, false);
+    conv_reference(&p);
+    for (size_t i = 0; i < count; i++) {
+        const char *text = shape_text(s, all[i]->isa);
+        tensor_memory_mark(&p.out);
+        tensor_memory_mark(&p.tiled);
+        conv_packed(all[i], conv_of(&p, &p.value, &p.out), &p.value, s, conv_whole, r);
+        conv_packed(all[i], conv_of(&p, &p.value, &p.tiled), &p.value, s, conv_tiled, r);
+        tensor_memory_check_halo(&p.out, text);
+        tensor_memory_check_close(&p.out, &p.want, &p.scale, chain_error(k), 1e-6, text);
+        tensor_memory_check_same(&p.out, &p.tiled, text);
+    }
+    problem_free(&p);
+}
+
+Test(conv, random_shapes) {
+    rng r = rng_seed(1);
+    for (int i = 0; i < 300; i++) {
+        shape s = shape_random(&r);
+        conv_case(&s, &r);
+    }
+}
+
+/* Every width with every kind of panel: all register tiles. */
+Test(conv, every_width) {
+    rng r = rng_seed(2);
+    for (int ow = 1; ow <= 40; ow++)
+        for (int blocks = 1; blocks <= 5; blocks++) {
+            shape s = {.n = 1, .groups = 1, .in_lanes = LANES, .ic = 16, .oc = 16 * blocks};
+            s.h = rng_int(&r, 1, 3);
+            s.w = ow;
+            s.kh = s.kw = 1 + 2 * rng_int(&r, 0, 1);
+            s.sh = s.sw = s.dh = s.dw = 1;
+            s.pad_top = s.pad_left = s.pad_bottom = s.pad_right = s.kh / 2;
+            cr_assert(shape_finish(&s));
+            conv_case(&s, &r);
+        }
+}
+
+/* A tile writes its own blocks and rows and nothing else. */
+Test(conv, tile_keeps_to_itself) {
+    rng r = rng_seed(3);
+    for (int i = 0; i < 50; i++) {
+        const kernel_table *all[4];
+        size_t count = tables(all);
+        shape s = shape_random(&r);
+        s.act.act = ACT_SILU; /* has a second pass */
+        problem p = problem_create(&s, &r, false);
+        for (size_t t = 0; t < count; t++) {
+            tensor_memory_mark(&p.out);
+            conv_packed(all[t], conv_of(&p, &p.value, &p.out), &p.value, &s, conv_one, &r);
+            tensor_memory_check_halo(&p.out, shape_text(&s, all[t]->isa));
+        }
+        problem_free(&p);
+    }
+}
+
+/* ---- depthwise ---- */
+
+static depthwise_args depthwise_of(const problem *p, const operands *o, const tensor_memory *out) {
+    const shape *s = &p->s;
+    depthwise_args a = {
+        .in = o->in.view,
+        .out = out->view,
+        .bias = o->bias.data,
+        .kernel_h = s->kh,
+        .kernel_w = s->kw,
+        .stride_h = s->sh,
+        .stride_w = s->sw,
+        .dilation_h = s->dh,
+        .dilation_w = s->dw,
+        .pad_top = s->pad_top,
+        .pad_left = s->pad_left,
+        .act = s->act,
+    };
+    if (s->residual) {
+        a.residual = p->residual.view.data;
+        a.residual_row_pitch = p->residual.view.row_pitch;
+        a.residual_block_pitch = p->residual.view.block_pitch;
+        a.residual_image_pitch = p->residual.view.image_pitch;
+    }
+    return a;
+}
+
+/* In tiles of random rows; r NULL: in one. */
+static void depthwise_run(const kernel_table *k, depthwise_args a, const operands *o, rng *r) {
+    guarded w = guarded_create(depthwise_packed_floats(a.in.c, a.kernel_h, a.kernel_w), true);
+    depthwise_pack(o->weights, a.in.c, a.kernel_h, a.kernel_w, w.data);
+    a.weights = w.data;
+    for (int n = 0; n < a.in.n; n++)
+        for (int b = 0; b < a.out.blocks; b++)
+            for (int y0 = 0, y1; y0 < a.out.h; y0 = y1) {
+                y1 = r ? rng_int(r, y0 + 1, a.out.h) : a.out.h;
+                k->depthwise(&a, &(rows_tile){n, b, y0, y1});
+            }
+    guarded_free(&w);
+}
+
+static void depthwise_reference(problem *p) {
+    depthwise_run(&kernels_reference, depthwise_of(p, &p->value, &p->want), &p->value, NULL);
+    depthwise_args a = depthwise_of(p, &p->magnitude, &p->scale);
+    a.act = (act_params){ACT_NONE, 0, 0};
+    a.residual = NULL;
+    depthwise_run(&kernels_reference, a, &p->magnitude, NULL);
+}
+
+static void depthwise_case(const shape *s, rng *r) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    problem p = problem_create(s, r, true);
+    depthwise_reference(&p);
+    for (size_t i = 0; i < count; i++) {
+        const char *text = shape_text(s, all[i]->isa);
+        tensor_memory_mark(&p.out);
+        tensor_memory_mark(&p.tiled);
+        depthwise_run(all[i], depthwise_of(&p, &p.value, &p.out), &p.value, NULL);
+        depthwise_run(all[i], depthwise_of(&p, &p.value, &p.tiled), &p.value, r);
+        tensor_memory_check_halo(&p.out, text);
+        tensor_memory_check_close(&p.out, &p.want, &p.scale, chain_error(s->kh * s->kw), 1e-6,
+                                  text);
+        tensor_memory_check_same(&p.out, &p.tiled, text);
+    }
+    problem_free(&p);
+}
+
+Test(depthwise, random_shapes) {
+    rng r = rng_seed(4);
+    for (int i = 0; i < 300; i++) {
+        shape s = shape_random(&r);
+        s.in_lanes = LANES;
+        s.groups = s.oc = s.ic;
+        if (rng_chance(&r, 30)) { /* the unrolled widths */
+            s.kw = 3 + 2 * rng_int(&r, 0, 2);
+            s.dw = 1;
+            s.sw = rng_int(&r, 1, 2);
+            s.w += s.kw;
+            cr_assert(shape_finish(&s));
+        }
+        depthwise_case(&s, &r);
+    }
+}
