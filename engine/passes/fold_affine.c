@@ -1,13 +1,14 @@
 /*
- * Folds what scales and shifts each channel of a Conv or Gemm result by constants into its weights:
- * BatchNormalization (Ioffe and Szegedy 2015), and Add, Sub, Mul, Div with one number or one number
- * per channel.
+ * Folds what scales and shifts each channel of a result by constants into the weights of the node
+ * that makes it. That node is a Conv, a Gemm, or a BatchNormalization (Ioffe and Szegedy 2015),
+ * whose scale and bias are weights in this sense. What is folded is a BatchNormalization, or Add,
+ * Sub, Mul, Div with one number or one number per channel.
  *
  *   y[c] = scale[c] (w[c] x + b[c]) + shift[c] = (scale[c] w[c]) x + (scale[c] b[c] + shift[c])
  *
  * Computed in double, rounded once per step. Chains (Conv, BatchNormalization, Mul, Add) go in one
- * walk, as each link is seen after the one before has been folded. The channel axis is axis 1 for
- * both: (N, C, ...) of Conv and the columns of Gemm.
+ * walk, as each link is seen after the one before has been folded. The channel axis is always axis
+ * 1: (N, C, ...) of Conv and BatchNormalization, the columns of Gemm.
  */
 #include "passes/rewrite.h"
 
@@ -49,6 +50,7 @@ static double channel(const tensor *t, size_t c) {
 
 static bool batch_norm_fits(const graph *g, const graph_node *node) {
     const cnn_shape *out = rewrite_shape(g, node->outputs[0]);
+    if (out->rank < 2) return false;
     for (size_t i = 1; i < 5; i++) {
         const tensor *t = op_constant(g, node, i);
         if (!t || t->dtype != CNN_FLOAT32 || (int64_t)t->elements != out->dims[1]) return false;
@@ -101,6 +103,11 @@ typedef struct layout {
 
 static bool weight_layout(const graph *g, const graph_node *node, layout *out) {
     const tensor *w = op_constant(g, node, 1);
+    if (rewrite_is(node, "BatchNormalization")) {
+        if (!batch_norm_fits(g, node)) return false;
+        *out = (layout){w->elements, 1, 1, w->elements};
+        return rewrite_is_float(g, node->inputs[0]);
+    }
     if (!w || w->dtype != CNN_FLOAT32 || w->shape.rank < 2 || w->elements == 0 ||
         !rewrite_is_float(g, node->inputs[0]))
         return false;
@@ -156,12 +163,16 @@ static cnn_status apply(graph *g, graph_node *node, const layout *l, const affin
 
 /* ---- matching ---- */
 
-/* The Conv or Gemm that makes operand `i` of the node and could take the change; NULL: none. */
+static bool has_weights(const graph_node *node) {
+    return rewrite_is(node, "Conv") || rewrite_is(node, "Gemm") ||
+           rewrite_is(node, "BatchNormalization");
+}
+
+/* The node that makes operand `i` of the node, if it could take the change; NULL if not. */
 static graph_node *target(const graph *g, const graph_node *node, size_t i, layout *l) {
     int value = node->inputs[i];
-    graph_node *to = rewrite_sole_producer(g, value, "Conv");
-    if (!to) to = rewrite_sole_producer(g, value, "Gemm");
-    if (!to || !weight_layout(g, to, l)) return NULL;
+    graph_node *to = rewrite_sole_producer(g, value, NULL);
+    if (!to || !has_weights(to) || !weight_layout(g, to, l)) return NULL;
     const cnn_shape *out = rewrite_shape(g, value);
     if (!cnn_shape_equal(out, rewrite_shape(g, node->outputs[0])) || out->rank < 2 ||
         out->dims[1] != (int64_t)l->channels)
