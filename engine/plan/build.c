@@ -13,6 +13,7 @@
 #include "run/model.h"
 #include "run/runtime.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,7 +136,10 @@ static cnn_status lower_nodes(plan_builder *b, cnn_error *err) {
         b->node = node;
         bool done = false;
         cnn_status status = CNN_OK;
-        if (node->op->lower) status = node->op->lower(b, node, &done, err);
+        lower_fn *lower = op_lowering(node->op);
+        if (lower) status = lower(b, node, &done, err);
+        /* passes fuse only into nodes that a kernel takes, see passes/epilogue.c */
+        assert(done || (node->fused.act == ACT_NONE && node->fused.residual < 0));
         if (status == CNN_OK && !done) status = plan_lower_eval(b, node, err);
         if (status != CNN_OK) return status;
         if (b->out_of_memory) return cnn_fail_memory(err, sizeof(plan_step));

@@ -95,8 +95,8 @@ static char *folder_of(const char *path) {
 
 cnn_status cnn_model_load_file(cnn_runtime *rt, const char *path, cnn_model **out, cnn_error *err) {
     if (!path) return cnn_fail(err, CNN_INVALID_ARGUMENT, "path must be given");
-    const void *bytes;
-    size_t size;
+    const void *bytes = NULL;
+    size_t size = 0;
     cnn_status status = map_file(path, &bytes, &size, err);
     if (status != CNN_OK) return status;
     char *folder = folder_of(path);

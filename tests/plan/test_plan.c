@@ -339,6 +339,36 @@ Test(plan, random_networks_on_three_threads) {
     check_networks(NULL, 3, 100);
 }
 
+/* x + conv(x): the sum must not take over x's memory while other tiles still read it. */
+Test(plan, a_residual_that_is_also_convolved_stays_intact) {
+    cnn_error err;
+    network n;
+    cnn_runtime *rt = make_runtime(NULL, 2);
+    cnn_shape shape = SHAPE(1, 64, 9, 9);
+    network_begin(&n, 11);
+    int x = network_node(&n, "Relu", NULL, 1, network_input(&n, &shape));
+    int c = network_node(&n, "Conv", NULL, 2, x, network_weights(&n, &SHAPE(64, 64, 1, 1), 0.2f));
+    int sum = network_node(&n, "Add", NULL, 2, c, x);
+    network_output(&n, sum);
+    cnn_model *model = network_model(&n, rt);
+    size_t count;
+    float *input = random_input(&n.random, &shape, &count);
+    tensor **truth = network_evaluate(model, &shape, (const float *const[]){input});
+    cnn_plan *plan;
+    cnn_session *session;
+    cr_assert_eq(cnn_plan_create(model, NULL, &plan, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(cnn_session_create(plan, &session, &err), CNN_OK, "%s", err.message);
+    memcpy(cnn_session_input(session, 0), input, count * sizeof(float));
+    cnn_session_run(session);
+    check_output(session, plan, 0, truth[sum], 11);
+    network_free_values(model, truth);
+    free(input);
+    cnn_session_free(session);
+    cnn_plan_free(plan);
+    cnn_model_free(model);
+    cnn_runtime_free(rt);
+}
+
 /* ---- memory and sharing ---- */
 
 static cnn_model *chain(network *n, cnn_runtime *rt, cnn_shape *shape) {

@@ -62,8 +62,7 @@ Test(cpus, a_v2_quota_below_the_affinity_counts) {
 
 Test(cpus, a_fraction_counts_as_a_whole_cpu) {
     const char *origin;
-    if (affinity() < 2)
-        cr_skip_test("needs 2 CPUs");
+    if (affinity() < 2) cr_skip_test("needs 2 CPUs");
     put("/proc/self/cgroup", "0::/\n");
     put("/sys/fs/cgroup/cpu.max", "100001 100000\n");
     cr_assert_eq(cpus_usable(root, &origin), 2);

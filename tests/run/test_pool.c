@@ -152,8 +152,7 @@ typedef struct lonely {
 static void slow_tile(void *arg, size_t i) {
     (void)i;
     lonely *l = arg;
-    if (!pthread_equal(l->first, pthread_self()))
-        atomic_store(&l->helped, true);
+    if (!pthread_equal(l->first, pthread_self())) atomic_store(&l->helped, true);
     usleep(1000);
 }
 
