@@ -62,10 +62,9 @@ image_code orient_upright(image *img, int orientation, image_error *err);
 
 /* One axis of a resize: which source samples each wanted output is made of. */
 typedef struct {
-    int count;            /* outputs wanted */
-    int taps;             /* no output is made of more source samples */
-    int32_t *start;       /* (count): the first source sample; never decreasing */
-    int32_t *length;      /* (count): how many, 1 to taps */
+    int count;      /* outputs wanted */
+    int taps;       /* source samples per output */
+    int32_t *start; /* (count): the first source sample; never decreasing, start + taps <= in */
     int32_t *coefficient; /* (count, taps) fixed point; NULL: outputs are copies of start */
 } resample_axis;
 

@@ -23,6 +23,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 enum {
     PRECISION_BITS = 32 - 8 - 2, /* the sign and Lanczos' overshoot take the other two */
@@ -82,10 +85,16 @@ static double stretch(const resample_range *range) {
     return scale < 1.0 ? 1.0 : scale;
 }
 
-/* No output is made of more source samples. */
-static int max_taps(const resample_range *range) {
+/* As many source samples as the filter can reach, and so as many as init_output looks at. */
+static int reach(const resample_range *range) {
+    return (int)ceil(kernel_for(range->filter).support * stretch(range)) * 2 + 1;
+}
+
+/* Source samples every output is made of: an interval of width d holds at most ceil(d) of them,
+ * give or take one on its very edge, where the weight is 0. */
+static int taps_for(const resample_range *range) {
     if (copies(range)) return 1;
-    int taps = (int)ceil(kernel_for(range->filter).support * stretch(range)) * 2 + 1;
+    int taps = (int)ceil(2.0 * kernel_for(range->filter).support * stretch(range));
     return taps < range->in ? taps : range->in;
 }
 
@@ -98,34 +107,52 @@ static void init_copies(resample_axis *axis, const resample_range *range) {
     for (int i = 0; i < range->count; i++, at += step) {
         int source = same ? range->first + i : (int)at;
         axis->start[i] = source < range->in ? source : range->in - 1;
-        axis->length[i] = 1;
     }
 }
 
-/* The weights of one output: fixed[0..*length) from source sample *start. weights is room for them.
- */
-static void init_output(const resample_range *range, int output, double *weights, int32_t *start,
-                        int32_t *length, int32_t *fixed) {
+/* Pillow's weights of one output: of source samples *low on; returns how many. */
+static int window_weights(const resample_range *range, int output, int *low, double *weights) {
     kernel k = kernel_for(range->filter);
     double scale = (double)range->in / range->full;
     double wide = stretch(range), narrow = 1.0 / wide;
     double support = k.support * wide;
     double center = (output + 0.5) * scale;
-    int low = (int)(center - support + 0.5), high = (int)(center + support + 0.5);
-    if (low < 0) low = 0;
-    if (high > range->in) high = range->in;
+    int from = (int)(center - support + 0.5), to = (int)(center + support + 0.5);
+    if (from < 0) from = 0;
+    if (to > range->in) to = range->in;
 
     double sum = 0.0;
-    for (int i = 0; i < high - low; i++) {
-        weights[i] = k.weight((i + low - center + 0.5) * narrow);
+    for (int i = 0; i < to - from; i++) {
+        weights[i] = k.weight((i + from - center + 0.5) * narrow);
         sum += weights[i];
     }
-    for (int i = 0; i < high - low; i++) {
-        double w = sum != 0.0 ? weights[i] / sum : weights[i];
-        fixed[i] = (int32_t)((w < 0 ? -0.5 : 0.5) + w * (1 << PRECISION_BITS));
-    }
-    *start = low;
-    *length = high - low;
+    for (int i = 0; i < to - from; i++)
+        if (sum != 0.0) weights[i] /= sum;
+    *low = from;
+    return to - from;
+}
+
+static int32_t to_fixed(double weight) {
+    return (int32_t)((weight < 0 ? -0.5 : 0.5) + weight * (1 << PRECISION_BITS));
+}
+
+/* The weights of one output: fixed[0..taps) from source sample *start on. weights is room for
+ * reach(). Pillow's windows differ in length; here all have one, with weight 0 where Pillow's has
+ * no sample. */
+static void init_output(const resample_range *range, int output, int taps, double *weights,
+                        int32_t *start, int32_t *fixed) {
+    int low, count = window_weights(range, output, &low, weights);
+    for (; count > taps && to_fixed(weights[0]) == 0; count--, low++)
+        weights++;
+    while (count > taps && to_fixed(weights[count - 1]) == 0)
+        count--;
+    assert(count <= taps);
+    if (count > taps) count = taps;
+    int before = low + taps > range->in ? low + taps - range->in : 0;
+    memset(fixed, 0, (size_t)taps * sizeof(*fixed));
+    for (int i = 0; i < count; i++)
+        fixed[before + i] = to_fixed(weights[i]);
+    *start = low - before;
 }
 
 static void init_axis(resample_axis *axis, const resample_range *range, double *weights) {
@@ -134,7 +161,7 @@ static void init_axis(resample_axis *axis, const resample_range *range, double *
         return;
     }
     for (int i = 0; i < range->count; i++)
-        init_output(range, range->first + i, weights, axis->start + i, axis->length + i,
+        init_output(range, range->first + i, axis->taps, weights, axis->start + i,
                     axis->coefficient + (size_t)i * (size_t)axis->taps);
 }
 
@@ -150,12 +177,12 @@ ALWAYS_INLINE uint8_t clip(int32_t sum) {
 static const int32_t half = 1 << (PRECISION_BITS - 1);
 
 /* in: a source row of 3 channels; out: (axis->count, 3). */
-ALWAYS_INLINE void filter_row3(const resample_axis *axis, const uint8_t *in, uint8_t *out) {
+static void filter_row3(const resample_axis *axis, const uint8_t *in, uint8_t *out) {
     const int32_t *k = axis->coefficient;
     for (int i = 0; i < axis->count; i++, k += axis->taps, out += 3) {
         const uint8_t *p = in + (size_t)axis->start[i] * 3;
         int32_t r = half, g = half, b = half;
-        for (int t = 0; t < axis->length[i]; t++, p += 3) {
+        for (int t = 0; t < axis->taps; t++, p += 3) {
             r += p[0] * k[t];
             g += p[1] * k[t];
             b += p[2] * k[t];
@@ -166,62 +193,24 @@ ALWAYS_INLINE void filter_row3(const resample_axis *axis, const uint8_t *in, uin
     }
 }
 
-typedef int32_t int4 __attribute__((vector_size(16)));
-typedef uint32_t uint4 __attribute__((vector_size(16)));
-typedef uint8_t byte16 __attribute__((vector_size(16)));
-
-/* The pixel at p and the byte after it, widened. */
-ALWAYS_INLINE int4 load_pixel(const uint8_t *p) {
-    uint32_t four;
-    memcpy(&four, p, 4);
-    byte16 bytes = (byte16)(uint4){four}, zero = {0};
-    return (int4)__builtin_shufflevector(bytes, zero, 0, 16, 16, 16, 1, 16, 16, 16, 2, 16, 16, 16,
-                                         3, 16, 16, 16);
-}
-
-/* The clipped sums of a pixel, and a byte without meaning after it. */
-ALWAYS_INLINE void store_pixel(uint8_t *p, int4 sum) {
-    sum >>= PRECISION_BITS;
-    sum &= ~(sum >> 31);      /* below 0: 0 */
-    sum |= (255 - sum) >> 31; /* above 255: all ones */
-    byte16 bytes = (byte16)sum;
-    uint4 packed = (uint4)__builtin_shufflevector(bytes, bytes, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8,
-                                                  12, 0, 4, 8, 12);
-    memcpy(p, &packed, 4);
-}
-
-/* filter_row3 with a pixel's channels side by side in a vector: little-endian, and worth it only
- * with 32-bit multiplication and byte shuffles. Reads one byte past the last pixel it needs, and
- * writes one past out. */
-ALWAYS_INLINE void filter_row3_vector(const resample_axis *axis, const uint8_t *in, uint8_t *out) {
-    const int32_t *k = axis->coefficient;
-    for (int i = 0; i < axis->count; i++, k += axis->taps, out += 3) {
-        const uint8_t *p = in + (size_t)axis->start[i] * 3;
-        int4 sum = {half, half, half, half};
-        for (int t = 0; t < axis->length[i]; t++, p += 3)
-            sum += load_pixel(p) * k[t];
-        store_pixel(out, sum);
-    }
-}
-
 ALWAYS_INLINE void filter_row1(const resample_axis *axis, const uint8_t *in, uint8_t *out) {
     const int32_t *k = axis->coefficient;
     for (int i = 0; i < axis->count; i++, k += axis->taps) {
         const uint8_t *p = in + axis->start[i];
         int32_t sum = half;
-        for (int t = 0; t < axis->length[i]; t++)
+        for (int t = 0; t < axis->taps; t++)
             sum += p[t] * k[t];
         out[i] = clip(sum);
     }
 }
 
-enum { BLOCK = 64 };
+enum { BLOCK = 32 };
 
-/* out[i] = sum over t of rows[t][i] * k[t], size bytes, in blocks whose sums stay in registers. */
+/* out[i] = sum over t of rows[t][i] * k[t], in blocks whose sums stay in registers. All rows and
+ * out have room for whole blocks. */
 ALWAYS_INLINE void filter_column(const uint8_t *const *rows, const int32_t *k, int taps,
                                  uint8_t *restrict out, size_t size) {
-    size_t at = 0;
-    for (; at + BLOCK <= size; at += BLOCK) {
+    for (size_t at = 0; at < size; at += BLOCK) {
         int32_t sum[BLOCK];
         for (int i = 0; i < BLOCK; i++)
             sum[i] = half;
@@ -233,27 +222,9 @@ ALWAYS_INLINE void filter_column(const uint8_t *const *rows, const int32_t *k, i
         for (int i = 0; i < BLOCK; i++)
             out[at + (size_t)i] = clip(sum[i]);
     }
-    for (; at < size; at++) {
-        int32_t sum = half;
-        for (int t = 0; t < taps; t++)
-            sum += rows[t][at] * k[t];
-        out[at] = clip(sum);
-    }
 }
 
-/* The loops for one instruction set. */
-struct resample_loops {
-    void (*row3)(const resample_axis *axis, const uint8_t *in, uint8_t *out);
-    void (*row1)(const resample_axis *axis, const uint8_t *in, uint8_t *out);
-    void (*column)(const uint8_t *const *rows, const int32_t *k, int taps, uint8_t *restrict out,
-                   size_t size);
-};
-
-#define DEFINE_LOOPS(isa, attributes, row3_body)                                                   \
-    attributes static void row3_##isa(const resample_axis *axis, const uint8_t *in,                \
-                                      uint8_t *out) {                                              \
-        row3_body(axis, in, out);                                                                  \
-    }                                                                                              \
+#define DEFINE_LOOPS(isa, attributes)                                                              \
     attributes static void row1_##isa(const resample_axis *axis, const uint8_t *in,                \
                                       uint8_t *out) {                                              \
         filter_row1(axis, in, out);                                                                \
@@ -261,14 +232,63 @@ struct resample_loops {
     attributes static void column_##isa(const uint8_t *const *rows, const int32_t *k, int taps,    \
                                         uint8_t *restrict out, size_t size) {                      \
         filter_column(rows, k, taps, out, size);                                                   \
-    }                                                                                              \
-    static const struct resample_loops loops_##isa = {row3_##isa, row1_##isa, column_##isa};
+    }
 
-DEFINE_LOOPS(baseline, , filter_row3)
+/* The loops for one instruction set. row3 may read OVERREAD bytes past its last pixel, and write as
+ * many past out. */
+struct resample_loops {
+    void (*row3)(const resample_axis *axis, const uint8_t *in, uint8_t *out);
+    void (*row1)(const resample_axis *axis, const uint8_t *in, uint8_t *out);
+    void (*column)(const uint8_t *const *rows, const int32_t *k, int taps, uint8_t *restrict out,
+                   size_t size);
+};
+
+enum { OVERREAD = 2 };
+
+DEFINE_LOOPS(baseline, )
+static const struct resample_loops loops_baseline = {filter_row3, row1_baseline, column_baseline};
+
 #if defined(__x86_64__)
-DEFINE_LOOPS(avx2, __attribute__((target("avx2"))), filter_row3_vector)
-#elif defined(__aarch64__) && defined(__AARCH64EL__)
-DEFINE_LOOPS(neon, , filter_row3_vector)
+DEFINE_LOOPS(avx2, __attribute__((target("avx2"))))
+
+/* filter_row3 with the channels of two pixels side by side: intrinsics, because no compiler finds
+ * the byte shuffle that widens them. */
+__attribute__((target("avx2"))) static void row3_avx2(const resample_axis *axis, const uint8_t *in,
+                                                      uint8_t *out) {
+    const __m256i widen =
+        _mm256_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, -1, -1, -1, -1, 3, -1, -1, -1,
+                         4, -1, -1, -1, 5, -1, -1, -1, -1, -1, -1, -1);
+    const __m256i each = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
+    const __m128i gather = _mm_setr_epi8(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+    const int32_t *k = axis->coefficient;
+    for (int i = 0; i < axis->count; i++, k += axis->taps, out += 3) {
+        const uint8_t *p = in + (size_t)axis->start[i] * 3;
+        __m256i sums = _mm256_setr_epi32(half, half, half, half, 0, 0, 0, 0);
+        int t = 0;
+        for (; t + 1 < axis->taps; t += 2, p += 6) {
+            int64_t pixels, weights;
+            memcpy(&pixels, p, sizeof(pixels));
+            memcpy(&weights, k + t, sizeof(weights));
+            __m256i v = _mm256_shuffle_epi8(_mm256_set1_epi64x(pixels), widen);
+            __m256i w = _mm256_permutevar8x32_epi32(_mm256_set1_epi64x(weights), each);
+            sums = _mm256_add_epi32(sums, _mm256_mullo_epi32(v, w));
+        }
+        __m128i sum =
+            _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+        if (t < axis->taps) {
+            int32_t pixel;
+            memcpy(&pixel, p, sizeof(pixel));
+            __m128i v = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(pixel));
+            sum = _mm_add_epi32(sum, _mm_mullo_epi32(v, _mm_set1_epi32(k[t])));
+        }
+        sum = _mm_srai_epi32(sum, PRECISION_BITS);
+        sum = _mm_min_epi32(_mm_max_epi32(sum, _mm_setzero_si128()), _mm_set1_epi32(255));
+        int32_t rgb = _mm_cvtsi128_si32(_mm_shuffle_epi8(sum, gather));
+        memcpy(out, &rgb, sizeof(rgb));
+    }
+}
+
+static const struct resample_loops loops_avx2 = {row3_avx2, row1_avx2, column_avx2};
 #endif
 
 /* CNN_CPU=baseline keeps to the baseline, as in the engine. */
@@ -277,8 +297,6 @@ static const struct resample_loops *choose_loops(void) {
     if (level && strcmp(level, "baseline") == 0) return &loops_baseline;
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) return &loops_avx2;
-#elif defined(__aarch64__) && defined(__AARCH64EL__)
-    return &loops_neon;
 #endif
     return &loops_baseline;
 }
@@ -300,9 +318,8 @@ static void *take(pieces *from, size_t count, size_t size) {
 static void take_axis(pieces *from, resample_axis *axis, const resample_range *range) {
     size_t count = (size_t)range->count;
     axis->count = range->count;
-    axis->taps = max_taps(range);
+    axis->taps = taps_for(range);
     axis->start = take(from, count, sizeof(int32_t));
-    axis->length = take(from, count, sizeof(int32_t));
     axis->coefficient =
         copies(range) ? NULL : take(from, count * (size_t)axis->taps, sizeof(int32_t));
 }
@@ -313,15 +330,15 @@ static double *take_all(pieces *from, resampler *r, const resample_range *x,
     take_axis(from, &r->x, x);
     take_axis(from, &r->y, y);
     size_t window = (size_t)r->y.taps;
-    size_t row = (size_t)x->count * (size_t)channels + 1; /* row3 may write one byte more */
+    size_t row = (size_t)x->count * (size_t)channels + OVERREAD;
     r->row_stride = (row + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     r->rows = take(from, window, sizeof(*r->rows));
     r->window = take(from, window, sizeof(*r->window));
     r->ring = take(from, window, r->row_stride);
     r->output = take(from, 1, r->row_stride);
     r->line = take(from, (size_t)x->in, 1);
-    size_t weights = r->x.taps > r->y.taps ? (size_t)r->x.taps : (size_t)r->y.taps;
-    return take(from, weights, sizeof(double));
+    int weights = reach(x) > reach(y) ? reach(x) : reach(y);
+    return take(from, (size_t)weights, sizeof(double));
 }
 
 size_t resampler_bytes(const resample_range *x, const resample_range *y, int channels) {
@@ -365,7 +382,7 @@ static const uint8_t *source_row(resampler *r, int y) {
     if (r->channels == 3) return rgb;
     int last = r->x.count - 1;
     size_t from = (size_t)r->x.start[0];
-    size_t to = (size_t)r->x.start[last] + (size_t)r->x.length[last];
+    size_t to = (size_t)r->x.start[last] + (size_t)r->x.taps;
     make_grey(rgb + from * 3, r->line + from, to - from);
     return r->line;
 }
@@ -387,14 +404,15 @@ static void take_row(resampler *r, int y) {
 }
 
 const uint8_t *resampler_row(resampler *r, int y) {
-    int start = r->y.start[y], length = r->y.length[y];
+    int start = r->y.start[y], taps = r->y.taps;
+    assert(r->next <= start + taps); /* no row of the window has been overwritten */
     if (r->next < start) r->next = start;
-    for (; r->next < start + length; r->next++)
+    for (; r->next < start + taps; r->next++)
         take_row(r, r->next);
-    if (!r->y.coefficient) return r->rows[start % r->y.taps];
-    for (int t = 0; t < length; t++)
-        r->window[t] = r->rows[(start + t) % r->y.taps];
-    r->loops->column(r->window, r->y.coefficient + (size_t)y * (size_t)r->y.taps, length, r->output,
+    if (!r->y.coefficient) return r->rows[start % taps];
+    for (int t = 0; t < taps; t++)
+        r->window[t] = r->rows[(start + t) % taps];
+    r->loops->column(r->window, r->y.coefficient + (size_t)y * (size_t)taps, taps, r->output,
                      (size_t)r->x.count * (size_t)r->channels);
     return r->output;
 }

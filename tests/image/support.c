@@ -47,6 +47,13 @@ FILE *reference_open(const char *name) {
     return file;
 }
 
+blob reference_read(const char *name) {
+    char path[4096];
+    fclose(reference_open(name));
+    snprintf(path, sizeof(path), "%s/%s", getenv("CNNSERVE_IMAGE_REFERENCE"), name);
+    return blob_read(path);
+}
+
 /* nftw has no argument for its callback; one test process walks one folder at a time. */
 static char **found;
 static size_t found_count;

@@ -24,6 +24,9 @@ const char *data_folder(const char *below);
 /* A file that make_reference.py wrote; skips the test if there is none (no Pillow). */
 FILE *reference_open(const char *name);
 
+/* The bytes of such a file. */
+blob reference_read(const char *name);
+
 /* The paths of the files below a folder, sorted; *count of them. Free with paths_free. */
 char **paths_below(const char *folder, size_t *count);
 void paths_free(char **paths, size_t count);

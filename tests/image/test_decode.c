@@ -54,14 +54,6 @@ Test(decode, equals_pillow) {
     cr_log_info("%d files compared", count);
 }
 
-/* A file that make_reference.py wrote. */
-static blob reference_read(const char *name) {
-    char path[4096];
-    fclose(reference_open(name));
-    snprintf(path, sizeof(path), "%s/%s", getenv("CNNSERVE_IMAGE_REFERENCE"), name);
-    return blob_read(path);
-}
-
 Test(decode, reports_the_orientation_it_applied) {
     static const char *const formats[] = {"jpeg", "png", "webp"}, *const ends[] = {"jpg", "png",
                                                                                    "webp"};

@@ -1,6 +1,7 @@
 /* test_tensor.c: pixels -> tensor, against Pillow's resize and against arithmetic written out. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -230,6 +231,56 @@ Test(tensor, scratch_is_reused_and_gives_back_excess) {
     image_free(&large);
     image_scratch_free(&scratch);
     image_scratch_free(NULL);
+}
+
+/* ---- threads -------------------------------------------------------------------------------- */
+
+enum { SIDE = 32, VALUES = SIDE * SIDE * 3 };
+
+typedef struct {
+    const blob *file;
+    float out[VALUES];
+} job;
+
+static void decode_to_tensor(const blob *file, float *out) {
+    image_spec spec = image_spec_default(SIDE, SIDE);
+    image_scratch scratch = {0};
+    for (int i = 0; i < 20; i++) {
+        image img = {0};
+        cr_assert_eq(image_decode(file->bytes, file->size, NULL, &img, NULL, NULL), IMAGE_OK);
+        cr_assert_eq(image_to_tensor(&img, &spec, SIDE, SIDE, out, &scratch, NULL), IMAGE_OK);
+        image_free(&img);
+    }
+    image_scratch_free(&scratch);
+}
+
+static void *work(void *argument) {
+    job *mine = argument;
+    decode_to_tensor(mine->file, mine->out);
+    return NULL;
+}
+
+/* Nothing is shared between calls; the thread sanitizer has a say here too. */
+Test(tensor, threads_do_not_disturb_each_other) {
+    static const char *const names[] = {"orientation-6.jpg", "orientation-6.png",
+                                        "orientation-6.webp", "cmyk-157x211.jpg"};
+    enum { THREADS = 4 };
+    static job jobs[THREADS];
+    for (int n = 0; n < 4; n++) {
+        pthread_t threads[THREADS];
+        float expected[VALUES];
+        blob file = reference_read(names[n]);
+        decode_to_tensor(&file, expected);
+        for (int i = 0; i < THREADS; i++) {
+            jobs[i].file = &file;
+            cr_assert_eq(pthread_create(&threads[i], NULL, work, &jobs[i]), 0);
+        }
+        for (int i = 0; i < THREADS; i++) {
+            pthread_join(threads[i], NULL);
+            cr_expect_arr_eq(jobs[i].out, expected, sizeof(expected), "%s", names[n]);
+        }
+        blob_free(&file);
+    }
 }
 
 /* ---- specs that make no sense --------------------------------------------------------------- */
