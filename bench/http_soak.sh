@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# http_soak.sh [REQUESTS [CONNECTIONS [MODEL]]]: sends pictures to a freshly started server in two halves and compares
+# its resident memory after each. Fails if a request fails, or if memory grew by more than a tenth in the second half.
+# Defaults: 20000 requests, 32 connections, the model digits. Needs wrk; $PICTURE is the file that is sent.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+requests=${1:-20000} connections=${2:-32} model=${3:-digits}
+picture=${PICTURE:-docs/examples/seven.jpg}
+half=$((requests / 2))
+log=$(mktemp) script=$(mktemp --suffix=.lua)
+trap 'kill "$server" 2>/dev/null || true; rm -f "$log" "$script"' EXIT
+
+build/release/cnnserve serve --port 0 2>"$log" &
+server=$!
+until grep -q '^cnnserve ready on' "$log"; do
+    kill -0 "$server" || { cat "$log" >&2; exit 1; }
+    sleep 0.1
+done
+url=$(sed -nE 's/^cnnserve ready on (http[^ ,]*).*/\1/p' "$log")
+
+# wrk ends by time, or when it is interrupted: the script does that once all answers have come.
+cat >"$script" <<'LUA'
+local file = assert(io.open(os.getenv("PICTURE"), "rb"))
+local body = file:read("*a")
+file:close()
+local wanted, answers, threads = tonumber(os.getenv("WANTED")), 0, {}
+failed = 0
+request = function() return wrk.format("POST", nil, {["Content-Type"] = "image/jpeg"}, body) end
+response = function(status)
+    answers = answers + 1
+    if status ~= 200 then failed = failed + 1 end
+    if answers == wanted then
+        wrk.thread:stop()
+        os.execute("wrk=$PPID; (sleep 0.2; kill -INT $wrk) &") -- while execute waits, SIGINT is ignored
+    end
+end
+setup = function(thread) table.insert(threads, thread) end
+done = function(summary, latency)
+    local refused, e = threads[1]:get("failed"), summary.errors
+    io.write(string.format(
+        "%d requests, %d not 200, errors: %d connect, %d read, %d write, %d timeout; %.0f requests/s, p99 %.1f ms\n",
+        summary.requests, refused, e.connect, e.read, e.write, e.timeout,
+        summary.requests / summary.duration * 1e6, latency:percentile(99) / 1000))
+    os.exit((refused + e.connect + e.read + e.write + e.timeout) > 0 and 1 or 0)
+end
+LUA
+
+memory() { awk '/^VmRSS/ {print $2}' "/proc/$server/status"; }
+send() {
+    PICTURE=$picture WANTED=$half timeout 1000 \
+        wrk -t 1 -c "$connections" -d 3600s -s "$script" "$url/v1/models/$model/classify" | grep 'requests, '
+}
+
+echo "VmRSS at the start: $(memory) kB"
+status=0
+send || status=1
+first=$(memory)
+echo "VmRSS after $half requests: $first kB"
+send || status=1
+second=$(memory)
+echo "VmRSS after $((half * 2)) requests: $second kB, $(awk "BEGIN {printf \"%.3f\", $second / $first}") of the first half's"
+((status == 0 && second * 10 <= first * 11)) || { echo "FAILED" >&2; exit 1; }

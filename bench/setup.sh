@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Makes bench/.venv with the engines that engines.py compares against.
+set -euo pipefail
+cd "$(dirname "$0")"
+[[ -x .venv/bin/python ]] || python3 -m venv .venv
+.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+.venv/bin/pip list --disable-pip-version-check | grep -iE "^($(paste -sd'|' requirements.txt)) "
