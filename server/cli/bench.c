@@ -1,0 +1,419 @@
+/*
+ * cnnserve bench: latency of one model, and the time of each layer.
+ *
+ * Runs follow each other on one worker, which the others help, as a lonely request is served.
+ * Layers are timed in runs of their own, so that the clock between them does not touch the
+ * latencies; of each layer the fastest time counts, which other load on the machine disturbs least.
+ * The input is random but the same every time.
+ */
+#include "cli/bench.h"
+
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/table.h"
+#include "models/models.h"
+#include "json/describe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define JSON_MAX     ((size_t)64 << 20)
+#define WARM_UP_RUNS 3
+#define AUTO_SECONDS 2.0 /* --iterations 0: as many runs as fit into this */
+#define AUTO_LEAST   10
+#define AUTO_MOST    1000
+#define PROFILE_RUNS 10 /* at most */
+#define MAX_INPUTS   16
+#define NS_PER_MS    1e6
+
+typedef struct bench_values {
+    bool json;
+    int64_t threads, iterations, batch;
+    char *precision;
+} bench_values;
+
+static const option_def defs[] = {
+    {.name = "threads",
+     .type = OPTION_INT,
+     .offset = offsetof(bench_values, threads),
+     .fallback = "0",
+     .argument = "N",
+     .max = 1024,
+     .help = "threads; 0: the CPUs there are"},
+    {.name = "precision",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(bench_values, precision),
+     .choices = "fp32|bf16|int8|auto",
+     .help = "instead of the one in model.json"},
+    {.name = "iterations",
+     .type = OPTION_INT,
+     .offset = offsetof(bench_values, iterations),
+     .fallback = "0",
+     .argument = "N",
+     .max = 1000000,
+     .help = "runs that are timed; 0: as many as fit into 2 seconds"},
+    {.name = "batch",
+     .type = OPTION_INT,
+     .offset = offsetof(bench_values, batch),
+     .fallback = "1",
+     .argument = "N",
+     .min = 1,
+     .max = 4096,
+     .help = "images a run"},
+    {.name = "json",
+     .type = OPTION_FLAG,
+     .offset = offsetof(bench_values, json),
+     .help = "one JSON object instead of the table"},
+};
+
+static const option_set options = {
+    .usage = "cnnserve bench [options] MODEL",
+    .about = "Times a model on random input: latency, and the time of each layer.",
+    .defs = defs,
+    .count = sizeof defs / sizeof defs[0],
+    .min_arguments = 1,
+    .max_arguments = 1,
+};
+
+/* The model and what was measured. */
+typedef struct bench {
+    cnn_runtime *rt;
+    served_model *served; /* NULL: no image classifier */
+    cnn_model *model;
+    char name[MODEL_NAME_MAX + 1];
+    cnn_plan *plan;
+    cnn_session *session;
+    size_t batch, iterations; /* iterations 0: choose */
+    uint64_t *runs;           /* ns of each run; ascending once measured */
+    uint64_t *steps;          /* ns of each step, the fastest */
+    uint64_t *step_now;       /* of the run under way */
+    uint64_t macs;
+    bool failed; /* out of memory */
+} bench;
+
+/* ---- measuring ---------------------------------------------------------------------------- */
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t timed_run(bench *b) {
+    uint64_t begun = now_ns();
+    cnn_session_run(b->session);
+    return now_ns() - begun;
+}
+
+static int by_value(const void *a, const void *b) {
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static void choose_iterations(bench *b, uint64_t run_ns) {
+    double fit = AUTO_SECONDS * 1e9 / (double)(run_ns ? run_ns : 1);
+    b->iterations = fit < AUTO_LEAST ? AUTO_LEAST : fit > AUTO_MOST ? AUTO_MOST : (size_t)fit;
+}
+
+static void measure_latency(bench *b) {
+    uint64_t fastest = UINT64_MAX;
+    for (int i = 0; i < WARM_UP_RUNS; i++) {
+        uint64_t ns = timed_run(b);
+        fastest = ns < fastest ? ns : fastest;
+    }
+    if (b->iterations == 0) choose_iterations(b, fastest);
+    b->runs = calloc(b->iterations, sizeof *b->runs);
+    b->failed = !b->runs;
+    for (size_t i = 0; i < b->iterations && !b->failed; i++)
+        b->runs[i] = timed_run(b);
+    if (!b->failed) qsort(b->runs, b->iterations, sizeof *b->runs, by_value);
+}
+
+static void measure_steps(bench *b) {
+    size_t count = cnn_plan_step_count(b->plan);
+    size_t repeat = b->iterations < PROFILE_RUNS ? b->iterations : PROFILE_RUNS;
+    b->steps = malloc((count + 1) * sizeof *b->steps);
+    b->step_now = malloc((count + 1) * sizeof *b->step_now);
+    b->failed = !b->steps || !b->step_now;
+    if (b->failed) return;
+    memset(b->steps, 0xff, count * sizeof *b->steps);
+    for (size_t i = 0; i < repeat; i++) {
+        memset(b->step_now, 0, count * sizeof *b->step_now);
+        cnn_session_profile(b->session, b->step_now);
+        cnn_session_run(b->session);
+        for (size_t s = 0; s < count; s++)
+            b->steps[s] = b->step_now[s] < b->steps[s] ? b->step_now[s] : b->steps[s];
+    }
+    cnn_session_profile(b->session, NULL);
+}
+
+/* Task of the runtime. */
+static void measure(void *arg) {
+    bench *b = arg;
+    measure_latency(b);
+    if (!b->failed) measure_steps(b);
+}
+
+double bench_percentile(const uint64_t *sorted, size_t count, double percent) {
+    double rank = percent / 100 * (double)(count - 1);
+    size_t below = (size_t)rank, above = below + 1 < count ? below + 1 : below;
+    double part = rank - (double)below;
+    return (double)sorted[below] * (1 - part) + (double)sorted[above] * part;
+}
+
+/* VmHWM rather than getrusage's figure, which would count the parent before exec too. */
+static uint64_t peak_rss_bytes(void) {
+    char line[200];
+    unsigned long long kib = 0;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status && kib == 0 && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmHWM: %llu kB", &kib) != 1) kib = 0;
+    if (status) fclose(status);
+    struct rusage usage;
+    if (kib == 0 && getrusage(RUSAGE_SELF, &usage) == 0) kib = (unsigned long long)usage.ru_maxrss;
+    return kib * 1024;
+}
+
+/* ---- preparing ---------------------------------------------------------------------------- */
+
+/* As a classifier, else as a mere graph. */
+static bool open_model(bench *b, const char *spec, const char *precision, model_error *err) {
+    model_code code = served_model_open(b->rt, spec, precision, &b->served, err);
+    if (code == MODEL_OK) {
+        b->model = served_model_cnn(b->served);
+        snprintf(b->name, sizeof b->name, "%s", served_model_name(b->served));
+        return true;
+    }
+    return code == MODEL_UNFIT &&
+           model_open_graph(b->rt, spec, &b->model, b->name, sizeof b->name, err) == MODEL_OK;
+}
+
+static cnn_shape input_shape(const bench *b, size_t index) {
+    cnn_shape shape =
+        b->served ? served_model_nominal(b->served) : cnn_model_input(b->model, index).shape;
+    if (shape.rank > 0 && (b->served || shape.dims[0] < 0)) shape.dims[0] = (int64_t)b->batch;
+    return shape;
+}
+
+/* The plan that serving uses, for the batch: only the predictions' output. */
+static cnn_status compile(bench *b, cnn_error *err) {
+    cnn_shape shapes[MAX_INPUTS];
+    size_t inputs = cnn_model_input_count(b->model);
+    for (size_t i = 0; i < inputs && i < MAX_INPUTS; i++)
+        shapes[i] = input_shape(b, i);
+    const char *output = b->served ? served_model_output(b->served).name : NULL;
+    cnn_plan_options how = {.input_shapes = inputs <= MAX_INPUTS ? shapes : NULL,
+                            .outputs = output ? &output : NULL,
+                            .output_count = output ? 1 : 0};
+    cnn_status status = cnn_plan_create(b->model, &how, &b->plan, err);
+    if (status == CNN_OK) status = cnn_session_create(b->plan, &b->session, err);
+    return status;
+}
+
+/* Numbers in [-1, 1) of a fixed sequence (xorshift32, Marsaglia 2003); other types stay 0. */
+static void fill_inputs(bench *b) {
+    uint32_t state = 2463534242u;
+    for (size_t i = 0; i < cnn_plan_input_count(b->plan); i++) {
+        cnn_tensor_info info = cnn_plan_input(b->plan, i);
+        size_t count = 1;
+        for (int d = 0; d < info.shape.rank; d++)
+            count *= (size_t)info.shape.dims[d];
+        void *buffer = cnn_session_input(b->session, i);
+        memset(buffer, 0, count * cnn_dtype_size(info.dtype));
+        for (size_t j = 0; j < count && info.dtype == CNN_FLOAT32; j++) {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            ((float *)buffer)[j] = (float)(state >> 8) / (1 << 23) - 1;
+        }
+    }
+}
+
+/* ---- reporting ---------------------------------------------------------------------------- */
+
+static double step_share(const bench *b, size_t index) {
+    double all = 0;
+    for (size_t i = 0; i < cnn_plan_step_count(b->plan); i++)
+        all += (double)b->steps[i];
+    return all > 0 ? (double)b->steps[index] / all : 0;
+}
+
+/* 2 floating-point operations a MAC. */
+static double gflops(uint64_t macs, double ns) {
+    return ns > 0 ? 2 * (double)macs / ns : 0;
+}
+
+static double mean_ns(const bench *b) {
+    double sum = 0;
+    for (size_t i = 0; i < b->iterations; i++)
+        sum += (double)b->runs[i];
+    return sum / (double)b->iterations;
+}
+
+static void print_steps(const bench *b) {
+    static const char *const titles[] = {"Layer", "Op",    "Kernel", "Output shape",
+                                         "ms",    "Share", "MACs",   "GFLOP/s"};
+    char shape[200], macs[40];
+    table t;
+    table_init(&t, 8, titles, "llllrrrr");
+    for (size_t i = 0; i < cnn_plan_step_count(b->plan); i++) {
+        cnn_step_info step = cnn_plan_step(b->plan, i);
+        table_add(&t, "%s", step.name);
+        table_add(&t, "%s", step.op);
+        table_add(&t, "%s", step.kernel);
+        table_add(&t, "%s", text_shape(&step.shape, shape, sizeof shape));
+        table_add(&t, "%.3f", (double)b->steps[i] / NS_PER_MS);
+        table_add(&t, "%.1f%%", 100 * step_share(b, i));
+        table_add(&t, "%s", step.macs ? text_scaled((double)step.macs, macs, sizeof macs) : "");
+        if (step.macs)
+            table_add(&t, "%.1f", gflops(step.macs, (double)b->steps[i]));
+        else
+            table_add(&t, "%s", "");
+    }
+    table_print(&t);
+    table_free(&t);
+}
+
+static void print_text(const bench *b) {
+    char rss[40], arena[40], weights[40], macs[40];
+    double median = bench_percentile(b->runs, b->iterations, 50);
+    printf("Model %s, %s, batch %zu, %d thread%s (%s), %s\n\n", b->name,
+           b->served ? served_model_precision(b->served) : "fp32", b->batch,
+           cnn_runtime_threads(b->rt), cnn_runtime_threads(b->rt) == 1 ? "" : "s",
+           cnn_runtime_threads_origin(b->rt), cnn_runtime_isa(b->rt));
+    print_steps(b);
+    printf("Latency        median %.3f ms, min %.3f, mean %.3f, p99 %.3f (%zu runs)\n",
+           median / NS_PER_MS, (double)b->runs[0] / NS_PER_MS, mean_ns(b) / NS_PER_MS,
+           bench_percentile(b->runs, b->iterations, 99) / NS_PER_MS, b->iterations);
+    printf("Throughput     %.1f images/s, %.1f GFLOP/s (%s MACs a run)\n",
+           1e9 * (double)b->batch / median, gflops(b->macs, median),
+           text_scaled((double)b->macs, macs, sizeof macs));
+    printf("Memory         peak %s, weights %s, activations %s\n",
+           text_bytes(peak_rss_bytes(), rss, sizeof rss),
+           text_bytes(cnn_model_weights_bytes(b->model), weights, sizeof weights),
+           text_bytes(cnn_plan_arena_bytes(b->plan), arena, sizeof arena));
+}
+
+static void write_float(json_writer *w, const char *key, double value) {
+    json_write_key(w, key);
+    json_write_float(w, (float)value);
+}
+
+static void write_uint(json_writer *w, const char *key, uint64_t value) {
+    json_write_key(w, key);
+    json_write_uint(w, value);
+}
+
+static void write_text(json_writer *w, const char *key, const char *text) {
+    json_write_key(w, key);
+    json_write_text(w, text);
+}
+
+static void write_step(json_writer *w, const bench *b, size_t index) {
+    cnn_step_info step = cnn_plan_step(b->plan, index);
+    json_write_begin_object(w);
+    write_text(w, "name", step.name);
+    write_text(w, "op", step.op);
+    write_text(w, "kernel", step.kernel);
+    json_write_key(w, "shape");
+    json_write_shape(w, &step.shape);
+    write_float(w, "ms", (double)b->steps[index] / NS_PER_MS);
+    write_float(w, "share", step_share(b, index));
+    write_uint(w, "macs", step.macs);
+    write_float(w, "gflops", gflops(step.macs, (double)b->steps[index]));
+    json_write_end_object(w);
+}
+
+static void write_figures(json_writer *w, const bench *b) {
+    double median = bench_percentile(b->runs, b->iterations, 50);
+    write_text(w, "model", b->name);
+    write_text(w, "precision", b->served ? served_model_precision(b->served) : "fp32");
+    write_uint(w, "threads", (uint64_t)cnn_runtime_threads(b->rt));
+    write_uint(w, "batch", b->batch);
+    write_uint(w, "iterations", b->iterations);
+    write_float(w, "median_ms", median / NS_PER_MS);
+    write_float(w, "min_ms", (double)b->runs[0] / NS_PER_MS);
+    write_float(w, "mean_ms", mean_ns(b) / NS_PER_MS);
+    write_float(w, "p99_ms", bench_percentile(b->runs, b->iterations, 99) / NS_PER_MS);
+    write_float(w, "images_per_second", 1e9 * (double)b->batch / median);
+    write_float(w, "gflops", gflops(b->macs, median));
+    write_uint(w, "macs", b->macs);
+    write_text(w, "isa", cnn_runtime_isa(b->rt));
+    write_uint(w, "peak_rss_bytes", peak_rss_bytes());
+    write_uint(w, "arena_bytes", cnn_plan_arena_bytes(b->plan));
+    write_uint(w, "weights_bytes", cnn_model_weights_bytes(b->model));
+}
+
+static int print_json(const bench *b) {
+    buffer out;
+    buffer_init(&out, JSON_MAX);
+    json_writer w = {.out = &out};
+    json_write_begin_object(&w);
+    write_figures(&w, b);
+    json_write_key(&w, "layers");
+    json_write_begin_array(&w);
+    for (size_t i = 0; i < cnn_plan_step_count(b->plan); i++)
+        write_step(&w, b, i);
+    json_write_end_array(&w);
+    json_write_end_object(&w);
+    bool failed = buffer_failed(&out);
+    if (!failed) {
+        fwrite(out.data, 1, out.size, stdout);
+        putchar('\n');
+    }
+    buffer_free(&out);
+    return failed ? cli_fail(CLI_FAILED, "the report does not fit into memory") : CLI_OK;
+}
+
+/* ---- the subcommand ----------------------------------------------------------------------- */
+
+static int bench_model(bench *b, const char *spec, const bench_values *values) {
+    model_error err = {0};
+    cnn_error engine = {0};
+    b->batch = (size_t)values->batch;
+    b->iterations = (size_t)values->iterations;
+    if (!open_model(b, spec, values->precision, &err))
+        return cli_fail(CLI_USAGE, "%s", err.message);
+    if (compile(b, &engine) != CNN_OK) return cli_fail(CLI_USAGE, "%s", engine.message);
+    for (size_t i = 0; i < cnn_plan_step_count(b->plan); i++)
+        b->macs += cnn_plan_step(b->plan, i).macs;
+    fill_inputs(b);
+    cnn_runtime_run(b->rt, measure, b);
+    if (b->failed) return cli_fail(CLI_FAILED, "out of memory");
+    if (values->json) return print_json(b);
+    print_text(b);
+    return CLI_OK;
+}
+
+static void bench_free(bench *b) {
+    free(b->runs);
+    free(b->steps);
+    free(b->step_now);
+    cnn_session_free(b->session);
+    cnn_plan_free(b->plan);
+    if (!b->served) cnn_model_free(b->model);
+    served_model_unref(b->served);
+    cnn_runtime_free(b->rt);
+}
+
+int cli_bench(int argc, char **argv) {
+    bench_values values = {0};
+    option_list arguments = {0};
+    bench b = {0};
+    cnn_error err = {0};
+    int status = CLI_USAGE;
+    options_outcome outcome = options_parse(&options, argc, argv, &values, &arguments);
+    if (outcome == OPTIONS_OK) {
+        cnn_runtime_options how = {.threads = (int)values.threads};
+        if (cnn_runtime_create(&how, &b.rt, &err) == CNN_OK)
+            status = bench_model(&b, arguments.items[0], &values);
+        else
+            cli_fail(CLI_USAGE, "%s", err.message);
+        bench_free(&b);
+    }
+    options_free(&options, &values, &arguments);
+    return outcome == OPTIONS_HELP ? CLI_OK : status;
+}

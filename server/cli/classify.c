@@ -1,0 +1,275 @@
+/*
+ * cnnserve classify: files and folders through one model.
+ *
+ * Images are tasks of the runtime, so that as many are under way as there are threads. Entries are
+ * made by the tasks and printed by the main thread in the order of the arguments; a window of a few
+ * images a thread bounds how far the tasks run ahead. So the output does not depend on the number
+ * of threads.
+ */
+#include "cli/cli.h"
+#include "cli/entry.h"
+#include "cli/files.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define WINDOW_PER_THREAD 4
+#define ENTRY_MAX         ((size_t)4 << 30) /* bytes of one entry */
+
+typedef struct classify_values {
+    int64_t top, threads;
+    char *features, *feature_format, *format, *precision;
+} classify_values;
+
+static const option_def defs[] = {
+    {.name = "top",
+     .type = OPTION_INT,
+     .offset = offsetof(classify_values, top),
+     .fallback = "5",
+     .argument = "K",
+     .max = 1000000,
+     .help = "predictions an image, best first; 0: none"},
+    {.name = "features",
+     .type = OPTION_TEXT,
+     .offset = offsetof(classify_values, features),
+     .argument = "LIST",
+     .help = "feature maps too: tensors or nodes, with * and ?, separated by commas"},
+    {.name = "feature-format",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(classify_values, feature_format),
+     .fallback = "array",
+     .choices = "array|base64|stats",
+     .help = "how --format json writes feature maps"},
+    {.name = "format",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(classify_values, format),
+     .fallback = "text",
+     .choices = "text|json|csv",
+     .help = "json: one line an image; csv: one line a prediction"},
+    {.name = "threads",
+     .type = OPTION_INT,
+     .offset = offsetof(classify_values, threads),
+     .fallback = "0",
+     .argument = "N",
+     .max = 1024,
+     .help = "threads; 0: the CPUs there are"},
+    {.name = "precision",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(classify_values, precision),
+     .choices = "fp32|bf16|int8|auto",
+     .help = "instead of the one in model.json"},
+};
+
+static const option_set options = {
+    .usage = "cnnserve classify [options] MODEL IMAGE...",
+    .about = "Classifies images (JPEG, PNG, WebP). A folder stands for the files in it and below\n"
+             "whose names end in .jpg, .jpeg, .jpe, .png or .webp.",
+    .defs = defs,
+    .count = sizeof defs / sizeof defs[0],
+    .min_arguments = 2,
+};
+
+/* ---- images ------------------------------------------------------------------------------- */
+
+static bool is_image_name(const char *path, bool folder) {
+    static const char *const extensions[] = {".jpg", ".jpeg", ".jpe", ".png", ".webp"};
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && !folder && i < sizeof extensions / sizeof extensions[0]; i++)
+        if (strcasecmp(dot, extensions[i]) == 0) return true;
+    return false;
+}
+
+/* Files that are named are taken whatever their name. */
+static bool find_images(char *const *arguments, size_t count, path_list *images, char *message,
+                        size_t size) {
+    for (size_t i = 0; i < count; i++) {
+        if (path_is_folder(arguments[i])) {
+            if (!files_walk(arguments[i], is_image_name, images, message, size)) return false;
+        } else if (!path_list_add(images, arguments[i])) {
+            snprintf(message, size, "out of memory");
+            return false;
+        }
+    }
+    if (images->count == 0)
+        snprintf(message, size, "there are no images in '%.400s'", arguments[0]);
+    return images->count > 0;
+}
+
+/* ---- the tasks ---------------------------------------------------------------------------- */
+
+typedef struct batch batch;
+
+/* One image under way. */
+typedef struct job {
+    batch *batch;
+    const char *path;
+    buffer entry;
+    bool failed;
+    bool done; /* guarded by the batch's lock */
+} job;
+
+struct batch {
+    const model_query *query;
+    entry_format format;
+    feature_format features;
+    pthread_mutex_t lock;
+    pthread_cond_t finished;
+    job *jobs; /* a ring: image i is job i % window */
+    size_t window;
+};
+
+static void fail_job(job *j, const char *message, const char *code) {
+    j->failed = true;
+    buffer_clear(&j->entry);
+    entry_write_failure(&j->entry, j->batch->format, j->path, message, code);
+}
+
+static void classify_bytes(job *j, const void *bytes, size_t size) {
+    model_result result = {0};
+    model_error err = {0};
+    if (model_classify(j->batch->query, bytes, size, &result, &err) != MODEL_OK)
+        fail_job(j, err.message, json_error_word(&err));
+    else
+        entry_write(&j->entry, j->batch->format, j->batch->features, j->path, &result);
+    model_result_free(&result);
+    if (buffer_failed(&j->entry))
+        fail_job(j, "the features take more memory than there is", "features_too_large");
+}
+
+static void classify_file(void *arg) {
+    job *j = arg;
+    char message[300];
+    size_t size;
+    void *bytes = file_read(j->path, &size, message, sizeof message);
+    if (bytes)
+        classify_bytes(j, bytes, size);
+    else
+        fail_job(j, message, errno == ENOENT ? "not_found" : "bad_request");
+    free(bytes);
+    pthread_mutex_lock(&j->batch->lock);
+    j->done = true;
+    pthread_cond_broadcast(&j->batch->finished);
+    pthread_mutex_unlock(&j->batch->lock);
+}
+
+static void start_job(batch *b, cnn_runtime *rt, size_t index, const char *path) {
+    job *j = &b->jobs[index % b->window];
+    cnn_error err;
+    j->batch = b;
+    j->path = path;
+    j->failed = j->done = false;
+    buffer_clear(&j->entry);
+    if (cnn_runtime_submit(rt, classify_file, j, &err) != CNN_OK) classify_file(j);
+}
+
+/* Waits for an image and prints its entry; false if it failed. */
+static bool finish_job(batch *b, size_t index, progress *bar) {
+    job *j = &b->jobs[index % b->window];
+    pthread_mutex_lock(&b->lock);
+    while (!j->done)
+        pthread_cond_wait(&b->finished, &b->lock);
+    pthread_mutex_unlock(&b->lock);
+    if (isatty(STDOUT_FILENO)) progress_hide(bar);
+    fwrite(j->entry.data, 1, j->entry.size, stdout);
+    progress_update(bar, index + 1);
+    return !j->failed;
+}
+
+/* Classifies and prints every image; false if one failed. */
+static bool run_batch(batch *b, cnn_runtime *rt, const path_list *images) {
+    bool good = true;
+    progress bar;
+    progress_begin(&bar, images->count);
+    fputs(entry_head(b->format), stdout);
+    for (size_t i = 0; i < images->count; i++) {
+        if (i >= b->window) good &= finish_job(b, i - b->window, &bar);
+        start_job(b, rt, i, images->items[i]);
+    }
+    size_t left = images->count < b->window ? images->count : b->window;
+    for (size_t i = images->count - left; i < images->count; i++)
+        good &= finish_job(b, i, &bar);
+    progress_hide(&bar);
+    return good;
+}
+
+static int classify_images(const model_query *query, cnn_runtime *rt, const classify_values *values,
+                           const path_list *images) {
+    static const char *const formats[] = {"text", "json", "csv"};
+    static const char *const feature_formats[] = {"array", "base64", "stats"};
+    batch b = {.query = query, .window = WINDOW_PER_THREAD * (size_t)cnn_runtime_threads(rt)};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(values->format, formats[i]) == 0) b.format = (entry_format)i;
+        if (strcmp(values->feature_format, feature_formats[i]) == 0) b.features = (feature_format)i;
+    }
+    b.jobs = calloc(b.window, sizeof *b.jobs);
+    if (!b.jobs) return cli_fail(CLI_FAILED, "out of memory");
+    for (size_t i = 0; i < b.window; i++)
+        buffer_init(&b.jobs[i].entry, ENTRY_MAX);
+    pthread_mutex_init(&b.lock, NULL);
+    pthread_cond_init(&b.finished, NULL);
+    bool good = run_batch(&b, rt, images);
+    pthread_cond_destroy(&b.finished);
+    pthread_mutex_destroy(&b.lock);
+    for (size_t i = 0; i < b.window; i++)
+        buffer_free(&b.jobs[i].entry);
+    free(b.jobs);
+    if (fflush(stdout) != 0)
+        return cli_fail(CLI_FAILED, "the output cannot be written: %s", strerror(errno));
+    return good ? CLI_OK : CLI_FAILED;
+}
+
+/* ---- the subcommand ----------------------------------------------------------------------- */
+
+static int classify_with(cnn_runtime *rt, const classify_values *values,
+                         const option_list *arguments) {
+    char message[600];
+    int status = CLI_USAGE;
+    path_list images = {0};
+    served_model *model = NULL;
+    model_query *query = NULL;
+    model_error err = {0};
+    const char *features = values->features;
+    model_query_options wanted = {
+        .top = (size_t)values->top, .patterns = &features, .pattern_count = features ? 1 : 0};
+    if (served_model_open(rt, arguments->items[0], values->precision, &model, &err) != MODEL_OK ||
+        model_query_create(model, &wanted, &query, &err) != MODEL_OK)
+        cli_fail(CLI_USAGE, "%s", err.message);
+    else if (!find_images(arguments->items + 1, arguments->count - 1, &images, message,
+                          sizeof message))
+        cli_fail(CLI_USAGE, "%s", message);
+    else
+        status = classify_images(query, rt, values, &images);
+    path_list_free(&images);
+    model_query_free(query);
+    served_model_unref(model);
+    return status;
+}
+
+int cli_classify(int argc, char **argv) {
+    classify_values values = {0};
+    option_list arguments = {0};
+    cnn_runtime *rt = NULL;
+    cnn_error err = {0};
+    int status = CLI_USAGE;
+    options_outcome outcome = options_parse(&options, argc, argv, &values, &arguments);
+    if (outcome == OPTIONS_OK) {
+        cnn_runtime_options how = {.threads = (int)values.threads,
+                                   .queue = WINDOW_PER_THREAD * 1024};
+        if (values.features && strcmp(values.format, "csv") == 0)
+            cli_fail(CLI_USAGE, "--features needs --format text or json");
+        else if (cnn_runtime_create(&how, &rt, &err) != CNN_OK)
+            cli_fail(CLI_USAGE, "%s", err.message);
+        else
+            status = classify_with(rt, &values, &arguments);
+        cnn_runtime_free(rt);
+    }
+    options_free(&options, &values, &arguments);
+    return outcome == OPTIONS_HELP ? CLI_OK : status;
+}

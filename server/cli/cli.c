@@ -1,0 +1,82 @@
+/*
+ * The program's subcommands: the table, dispatch, --help and --version.
+ *
+ * Each subcommand describes its own options in its own file and prints its own --help from them.
+ */
+#include "cli/cli.h"
+
+#include "models/models.h"
+#include "models/names.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const cli_command commands[] = {
+    {"serve", "[options]", "serve the built-in models, or those given (the default)", cli_serve},
+    {"classify", "MODEL IMAGE...", "classify image files, or folders of them", cli_classify},
+    {"inspect", "MODEL", "layer table: name, op, output shape, parameters, MACs", cli_inspect},
+    {"bench", "MODEL", "latency, and the time of each layer", cli_bench},
+    {"verify", "DIR...", "run ONNX test folders and compare the outputs", cli_verify},
+    {"healthcheck", "[URL]", "exit with 0 if a server is ready", cli_healthcheck},
+};
+
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+const cli_command *cli_commands(size_t *count) {
+    *count = COMMANDS;
+    return commands;
+}
+
+int cli_fail(int status, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("cnnserve: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return status;
+}
+
+static void print_help(void) {
+    puts("usage: cnnserve [COMMAND] [options]\n\n"
+         "Classifies images with convolutional neural networks, over HTTP or from the shell.\n\n"
+         "commands:");
+    for (size_t i = 0; i < COMMANDS; i++) {
+        char left[80];
+        snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].arguments);
+        printf("  %-26s%s\n", left, commands[i].summary);
+    }
+    printf("\n  --version                 the version of the program\n"
+           "  --help                    this text; after a command, the options of the command\n\n"
+           "MODEL is a built-in model (");
+    for (size_t i = 0; i < model_builtin_count(); i++)
+        printf("%s%s", i ? ", " : "", model_builtin_name(i));
+    printf("), a model folder, or an .onnx file.\n");
+}
+
+static const char *command_name_at(const void *list, size_t index) {
+    return ((const cli_command *)list)[index].name;
+}
+
+static int unknown_command(const char *name) {
+    char near[300];
+    return cli_fail(CLI_USAGE, "unknown command '%.100s'%s", name,
+                    names_suggest(name, commands, COMMANDS, command_name_at, near, sizeof near));
+}
+
+int cli_run(int argc, char **argv) {
+    const char *first = argc > 1 ? argv[1] : "";
+    if (strcmp(first, "--version") == 0) {
+        puts("cnnserve " CNN_VERSION);
+        return CLI_OK;
+    }
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {
+        print_help();
+        return CLI_OK;
+    }
+    if (first[0] == '\0' || first[0] == '-') return commands[0].run(argc, argv);
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, first) == 0) return commands[i].run(argc - 1, argv + 1);
+    return unknown_command(first);
+}

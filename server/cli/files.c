@@ -1,0 +1,147 @@
+/* Walking folders and reading files, for classify and verify. */
+#include "cli/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Depth of folders below which nothing is looked for. */
+#define FILES_MAX_DEPTH 64
+
+bool path_list_add(path_list *list, const char *path) {
+    if ((list->count & (list->count - 1)) == 0) { /* full at powers of two */
+        size_t capacity = list->count ? 2 * list->count : 1;
+        char **items = realloc(list->items, capacity * sizeof *items);
+        if (!items) return false;
+        list->items = items;
+    }
+    char *copy = strdup(path);
+    if (copy) list->items[list->count++] = copy;
+    return copy != NULL;
+}
+
+void path_list_free(path_list *list) {
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (path_list){0};
+}
+
+char *path_join(const char *folder, const char *name) {
+    size_t length = strlen(folder);
+    char *path;
+    const char *slash = length > 0 && folder[length - 1] == '/' ? "" : "/";
+    return asprintf(&path, "%s%s%s", folder, slash, name) < 0 ? NULL : path;
+}
+
+bool path_is_folder(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool path_is_file(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* ---- walking ------------------------------------------------------------------------------ */
+
+typedef struct walk {
+    files_wanted_fn *wanted;
+    path_list *list;
+    char *message;
+    size_t size;
+} walk;
+
+static bool walk_folder(walk *w, const char *folder, int depth);
+
+static int visible(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static bool walk_entry(walk *w, const char *path, int depth) {
+    struct stat link, status;
+    if (lstat(path, &link) != 0 || stat(path, &status) != 0)
+        return true; /* gone, or a link that leads nowhere */
+    bool folder = S_ISDIR(status.st_mode);
+    if (folder && S_ISLNK(link.st_mode)) return true; /* it may lead back here */
+    if (!folder && !S_ISREG(status.st_mode)) return true;
+    if (w->wanted(path, folder) && !path_list_add(w->list, path)) {
+        snprintf(w->message, w->size, "out of memory");
+        return false;
+    }
+    return !folder || walk_folder(w, path, depth + 1);
+}
+
+static bool walk_folder(walk *w, const char *folder, int depth) {
+    struct dirent **entries = NULL;
+    int count = depth > FILES_MAX_DEPTH ? 0 : scandir(folder, &entries, visible, by_bytes);
+    if (count < 0) {
+        snprintf(w->message, w->size, "folder '%.400s' cannot be read: %s", folder,
+                 strerror(errno));
+        return false;
+    }
+    bool ok = true;
+    for (int i = 0; i < count; i++) {
+        char *path = ok ? path_join(folder, entries[i]->d_name) : NULL;
+        if (ok && !path) snprintf(w->message, w->size, "out of memory");
+        ok = path && walk_entry(w, path, depth);
+        free(path);
+        free(entries[i]);
+    }
+    free(entries);
+    return ok;
+}
+
+bool files_walk(const char *path, files_wanted_fn *wanted, path_list *list, char *message,
+                size_t size) {
+    walk w = {wanted, list, message, size};
+    bool folder = path_is_folder(path);
+    if (wanted(path, folder) && !path_list_add(list, path)) {
+        snprintf(message, size, "out of memory");
+        return false;
+    }
+    return !folder || walk_folder(&w, path, 0);
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static void *read_open(FILE *file, size_t *bytes, char *message, size_t size) {
+    struct stat status;
+    if (fstat(fileno(file), &status) != 0 || !S_ISREG(status.st_mode)) {
+        errno = 0;
+        snprintf(message, size, "it is no file");
+        return NULL;
+    }
+    if ((size_t)status.st_size > FILES_MAX_BYTES) {
+        errno = 0;
+        snprintf(message, size, "it is larger than %zu bytes", FILES_MAX_BYTES);
+        return NULL;
+    }
+    char *content = malloc((size_t)status.st_size + 1);
+    *bytes = content ? fread(content, 1, (size_t)status.st_size, file) : 0;
+    if (content && !ferror(file)) return content;
+    snprintf(message, size, "%s", strerror(errno));
+    free(content);
+    return NULL;
+}
+
+void *file_read(const char *path, size_t *bytes, char *message, size_t size) {
+    FILE *file = fopen(path, "rbe");
+    if (!file) {
+        snprintf(message, size, "%s", strerror(errno));
+        return NULL;
+    }
+    void *content = read_open(file, bytes, message, size);
+    int reason = errno;
+    fclose(file);
+    errno = reason;
+    return content;
+}

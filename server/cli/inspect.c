@@ -1,0 +1,247 @@
+/*
+ * cnnserve inspect: the layer table of a model, and how images become its input.
+ *
+ * A graph that is no image classifier is shown too, without what only a classifier has.
+ */
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/table.h"
+#include "models/models.h"
+#include "json/describe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define JSON_MAX     ((size_t)256 << 20)
+#define LABELS_SHOWN 5
+
+typedef struct inspect_values {
+    bool json;
+} inspect_values;
+
+static const option_def defs[] = {
+    {.name = "json",
+     .type = OPTION_FLAG,
+     .offset = offsetof(inspect_values, json),
+     .help = "one JSON object instead of the table"},
+};
+
+static const option_set options = {
+    .usage = "cnnserve inspect [options] MODEL",
+    .about = "Shows a model layer by layer: name, operator, output shape, parameters, and the\n"
+             "multiply-accumulates (MACs) of one run. MODEL is a built-in model, a model folder,\n"
+             "or an .onnx file.",
+    .defs = defs,
+    .count = 1,
+    .min_arguments = 1,
+    .max_arguments = 1,
+};
+
+/* What is shown. */
+typedef struct inspected {
+    char name[MODEL_NAME_MAX + 1];
+    served_model *model; /* NULL: no image classifier */
+    model_error why;     /* then: why not */
+    cnn_model *graph;
+    cnn_summary *own; /* the summary, if it is not the model's */
+    const cnn_summary *summary;
+} inspected;
+
+/* ---- text --------------------------------------------------------------------------------- */
+
+static void print_layers(const cnn_summary *summary) {
+    static const char *const titles[] = {"Layer", "Op", "Output shape", "Params", "MACs"};
+    char shape[200], params[40], macs[40];
+    table t;
+    table_init(&t, 5, titles, "lllrr");
+    for (size_t i = 0; i < summary->layer_count; i++) {
+        const cnn_layer *layer = &summary->layers[i];
+        table_add(&t, "%s", layer->name);
+        table_add(&t, "%s", layer->op);
+        table_add(&t, "%s", text_shape(&layer->output.shape, shape, sizeof shape));
+        table_add(&t, "%s", text_grouped(layer->params, params, sizeof params));
+        table_add(&t, "%s", text_grouped(layer->macs, macs, sizeof macs));
+    }
+    table_print(&t);
+    table_free(&t);
+}
+
+static void print_totals(const cnn_summary *summary) {
+    char grouped[40], scaled[40];
+    printf("Parameters     %s (%s)\n", text_grouped(summary->params, grouped, sizeof grouped),
+           text_scaled((double)summary->params, scaled, sizeof scaled));
+    printf("MACs           %s (%s)\n", text_grouped(summary->macs, grouped, sizeof grouped),
+           text_scaled((double)summary->macs, scaled, sizeof scaled));
+}
+
+static void print_tensor(const char *title, const cnn_tensor_info *info) {
+    char shape[200];
+    printf("%-15s%s  %s  %s\n", title, info->name, cnn_dtype_name(info->dtype),
+           text_shape(&info->shape, shape, sizeof shape));
+}
+
+static void print_values(const char *title, const float *values, int count) {
+    printf("%s", title);
+    for (int i = 0; i < count; i++)
+        printf("%s%.7g", i ? ", " : " ", values[i]);
+}
+
+static void print_preprocessing(const image_spec *spec) {
+    printf("%-15s%s, %s", "Preprocessing", json_color_name(spec->color),
+           spec->layout == IMAGE_NCHW ? "NCHW" : "NHWC");
+    if (spec->resize == IMAGE_RESIZE_SHORTEST)
+        printf(", shorter side to %d (%s)", spec->size_h, json_filter_name(spec->filter));
+    else if (spec->resize == IMAGE_RESIZE_EXACT)
+        printf(", resized to %dx%d (%s)", spec->size_h, spec->size_w,
+               json_filter_name(spec->filter));
+    if (spec->crop_h > 0) printf(", centre crop %dx%d", spec->crop_h, spec->crop_w);
+    printf("\n%-15s(pixel x %.7g - mean) / std,", "", spec->scale);
+    print_values(" mean", spec->mean, spec->channels);
+    print_values(", std", spec->std, spec->channels);
+    putchar('\n');
+}
+
+static void print_classifier(const served_model *model) {
+    size_t classes = served_model_class_count(model);
+    print_preprocessing(served_model_spec(model));
+    printf("%-15s%s\n", "Activation", model_activation_name(served_model_activation(model)));
+    printf("%-15s%zu: ", "Classes", classes);
+    for (size_t i = 0; i < classes && i < LABELS_SHOWN; i++)
+        printf("%s%s", i ? ", " : "", served_model_label(model, i));
+    puts(classes > LABELS_SHOWN ? ", ..." : "");
+    printf("%-15s%s\n", "Precision", served_model_precision(model));
+}
+
+static void print_text(const inspected *it) {
+    printf("Model %s", it->name);
+    if (it->model)
+        printf(", version %s, %s", served_model_version_text(it->model),
+               served_model_origin(it->model));
+    printf(", opset %d\n\n", cnn_model_opset(it->graph));
+    print_layers(it->summary);
+    print_totals(it->summary);
+    for (size_t i = 0; i < cnn_model_input_count(it->graph); i++) {
+        cnn_tensor_info info = cnn_model_input(it->graph, i);
+        print_tensor("Input", &info);
+    }
+    for (size_t i = 0; i < cnn_model_output_count(it->graph); i++) {
+        cnn_tensor_info info = cnn_model_output(it->graph, i);
+        print_tensor("Output", &info);
+    }
+    if (it->model)
+        print_classifier(it->model);
+    else
+        printf("No image classifier: %s\n", it->why.message);
+}
+
+/* ---- JSON --------------------------------------------------------------------------------- */
+
+static void write_tensors(json_writer *w, const char *key, const cnn_model *graph,
+                          size_t (*count)(const cnn_model *),
+                          cnn_tensor_info (*at)(const cnn_model *, size_t)) {
+    json_write_key(w, key);
+    json_write_begin_array(w);
+    for (size_t i = 0; i < count(graph); i++) {
+        cnn_tensor_info info = at(graph, i);
+        json_write_tensor_info(w, &info);
+    }
+    json_write_end_array(w);
+}
+
+static void write_classifier(json_writer *w, const served_model *model) {
+    json_write_key(w, "version");
+    json_write_text(w, served_model_version_text(model));
+    json_write_key(w, "precision");
+    json_write_text(w, served_model_precision(model));
+    json_write_key(w, "preprocessing");
+    json_write_preprocessing(w, served_model_spec(model));
+    json_write_key(w, "activation");
+    json_write_text(w, model_activation_name(served_model_activation(model)));
+    json_write_key(w, "labels");
+    json_write_labels(w, model);
+}
+
+static int print_json(const inspected *it) {
+    buffer out;
+    buffer_init(&out, JSON_MAX);
+    json_writer w = {.out = &out};
+    json_write_begin_object(&w);
+    json_write_key(&w, "model");
+    json_write_text(&w, it->name);
+    json_write_key(&w, "opset");
+    json_write_int(&w, cnn_model_opset(it->graph));
+    json_write_key(&w, "params");
+    json_write_uint(&w, it->summary->params);
+    json_write_key(&w, "macs");
+    json_write_uint(&w, it->summary->macs);
+    write_tensors(&w, "inputs", it->graph, cnn_model_input_count, cnn_model_input);
+    write_tensors(&w, "outputs", it->graph, cnn_model_output_count, cnn_model_output);
+    if (it->model) write_classifier(&w, it->model);
+    json_write_key(&w, "layers");
+    json_write_layers(&w, it->summary);
+    json_write_end_object(&w);
+    bool failed = buffer_failed(&out);
+    if (!failed) {
+        fwrite(out.data, 1, out.size, stdout);
+        putchar('\n');
+    }
+    buffer_free(&out);
+    return failed ? cli_fail(CLI_FAILED, "the layer table does not fit into memory") : CLI_OK;
+}
+
+/* ---- the subcommand ----------------------------------------------------------------------- */
+
+/* Opens it as a classifier, else as a mere graph. */
+static bool open_model(cnn_runtime *rt, const char *spec, inspected *it) {
+    cnn_error err = {0};
+    model_error failure = {0};
+    if (served_model_open(rt, spec, NULL, &it->model, &it->why) == MODEL_OK) {
+        it->graph = served_model_cnn(it->model);
+        snprintf(it->name, sizeof it->name, "%s", served_model_name(it->model));
+        if (served_model_summary(it->model, &it->summary, &failure) == MODEL_OK) return true;
+        cli_fail(CLI_USAGE, "%s", failure.message);
+        return false;
+    }
+    if (it->why.code != MODEL_UNFIT ||
+        model_open_graph(rt, spec, &it->graph, it->name, sizeof it->name, &failure) != MODEL_OK) {
+        cli_fail(CLI_USAGE, "%s", it->why.message);
+        return false;
+    }
+    if (cnn_summary_create(it->graph, NULL, &it->own, &err) != CNN_OK) {
+        cli_fail(CLI_USAGE, "%s", err.message);
+        return false;
+    }
+    it->summary = it->own;
+    return true;
+}
+
+static void close_model(inspected *it) {
+    cnn_summary_free(it->own);
+    if (!it->model) cnn_model_free(it->graph);
+    served_model_unref(it->model);
+}
+
+int cli_inspect(int argc, char **argv) {
+    inspect_values values = {0};
+    option_list arguments = {0};
+    inspected it = {0};
+    cnn_runtime *rt = NULL;
+    cnn_error err = {0};
+    int status = CLI_USAGE;
+    options_outcome outcome = options_parse(&options, argc, argv, &values, &arguments);
+    if (outcome == OPTIONS_OK) {
+        if (cnn_runtime_create(NULL, &rt, &err) != CNN_OK) {
+            cli_fail(CLI_USAGE, "%s", err.message);
+        } else if (open_model(rt, arguments.items[0], &it)) {
+            status = CLI_OK;
+            if (values.json)
+                status = print_json(&it);
+            else
+                print_text(&it);
+        }
+        close_model(&it);
+        cnn_runtime_free(rt);
+    }
+    options_free(&options, &values, &arguments);
+    return outcome == OPTIONS_HELP ? CLI_OK : status;
+}
