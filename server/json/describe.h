@@ -1,0 +1,24 @@
+/* describe.h: models as JSON, for GET /v1/models/{m} and `inspect --json`. */
+#ifndef CNNSERVE_DESCRIBE_H
+#define CNNSERVE_DESCRIBE_H
+
+#include "models/models.h"
+#include "json/writer.h"
+
+/* [1, 3, 224, 224]; extents that are not known are -1. */
+void json_write_shape(json_writer *w, const cnn_shape *shape);
+/* {"name", "dtype", "shape"} */
+void json_write_tensor_info(json_writer *w, const cnn_tensor_info *info);
+/* The "input" of model.json, complete, with "channels" and "layout". */
+void json_write_preprocessing(json_writer *w, const image_spec *spec);
+/* [{"name", "op", "shape", "params", "macs"}] */
+void json_write_layers(json_writer *w, const cnn_summary *summary);
+/* An array of the labels. */
+void json_write_labels(json_writer *w, const served_model *model);
+
+/* The names that model.json knows. */
+const char *json_color_name(image_color color);
+const char *json_resize_name(image_resize resize);
+const char *json_filter_name(image_filter filter);
+
+#endif
