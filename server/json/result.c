@@ -18,6 +18,7 @@ const char *json_error_word(const model_error *err) {
                                                  : "internal";
     case MODEL_OK:
     case MODEL_INVALID:
+    case MODEL_UNFIT:
     case MODEL_INTERNAL:
         break;
     }

@@ -24,7 +24,7 @@
 /* Puts where it happened before the message of a failure. */
 static model_code locate(const model_source *source, const char *file, model_code code,
                          model_error *err) {
-    if (code != MODEL_INVALID || !err) return code;
+    if ((code != MODEL_INVALID && code != MODEL_UNFIT) || !err) return code;
     char where[512], message[sizeof err->message];
     snprintf(message, sizeof message, "%s", err->message);
     return model_fail(err, code, "%s: %.500s", source_describe(source, file, where, sizeof where),
@@ -106,13 +106,13 @@ static model_code choose_output(served_model *model, const model_config *config,
                               names_suggest(config->output, model->cnn, count, output_name_at, near,
                                             sizeof near));
     }
-    if (count == 0) return model_fail(err, MODEL_INVALID, "the model has no outputs");
+    if (count == 0) return model_fail(err, MODEL_UNFIT, "the model has no outputs");
     const char *name = cnn_model_output(model->cnn, output).name;
     size_t tensor = 0;
     while (tensor < model->tensor_count && strcmp(model->tensors[tensor].name, name) != 0)
         tensor++;
     if (tensor == model->tensor_count)
-        return model_fail(err, MODEL_INVALID, "output '%.100s' is not computed by any node", name);
+        return model_fail(err, MODEL_UNFIT, "output '%.100s' is not computed by any node", name);
     model->output = output;
     model->output_tensor = tensor;
     return MODEL_OK;
@@ -159,10 +159,10 @@ static model_code compile_default(served_model *model, model_error *err) {
     cnn_tensor_info output = cnn_plan_output(plan_of(plan), 0);
     model->class_count = model_class_vector(&output.shape);
     if (output.dtype != CNN_FLOAT32)
-        code = model_fail(err, MODEL_INVALID, "output '%.100s' is %s, probabilities are float32",
+        code = model_fail(err, MODEL_UNFIT, "output '%.100s' is %s, probabilities are float32",
                           output.name, cnn_dtype_name(output.dtype));
     else if (model->class_count == 0)
-        code = model_fail(err, MODEL_INVALID,
+        code = model_fail(err, MODEL_UNFIT,
                           "output '%.100s' is not one vector of classes (1xC, 1xCx1x1 or C); "
                           "output.name in " CONFIG_FILE " can choose another one",
                           output.name);

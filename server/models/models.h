@@ -30,6 +30,7 @@ typedef enum model_code {
     MODEL_IMAGE,              /* the image: `image` says what (413, 415, 422; MEMORY: 500) */
     MODEL_FEATURES_TOO_LARGE, /* refused by model_query_options.admit (413) */
     MODEL_INVALID,            /* a model folder or one of its files is wrong; stops a start */
+    MODEL_UNFIT,              /* the graph is fine, but it is no image classifier; stops a start */
     MODEL_INTERNAL,           /* out of memory and the like (500) */
 } model_code;
 

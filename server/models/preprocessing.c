@@ -23,30 +23,30 @@ static int extent_of(int64_t extent) {
 
 model_code graph_input_read(const cnn_model *cnn, graph_input *out, model_error *err) {
     if (cnn_model_input_count(cnn) != 1)
-        return model_fail(err, MODEL_INVALID, "the model takes %zu inputs, an image classifier one",
+        return model_fail(err, MODEL_UNFIT, "the model takes %zu inputs, an image classifier one",
                           cnn_model_input_count(cnn));
     cnn_tensor_info info = cnn_model_input(cnn, 0);
     const int64_t *dims = info.shape.dims;
     if (info.dtype != CNN_FLOAT32)
-        return model_fail(err, MODEL_INVALID, "input '%.100s' is %s, images are fed as float32",
+        return model_fail(err, MODEL_UNFIT, "input '%.100s' is %s, images are fed as float32",
                           info.name, cnn_dtype_name(info.dtype));
     if (info.shape.rank != 4)
-        return model_fail(err, MODEL_INVALID, "input '%.100s' has %d axes, a batch of images has 4",
+        return model_fail(err, MODEL_UNFIT, "input '%.100s' has %d axes, a batch of images has 4",
                           info.name, info.shape.rank);
     if (dims[0] >= 0 && dims[0] != 1)
-        return model_fail(err, MODEL_INVALID,
+        return model_fail(err, MODEL_UNFIT,
                           "input '%.100s' has a fixed batch of %lld; 1 or a symbolic one is needed",
                           info.name, (long long)dims[0]);
     bool first = is_image_channels(dims[1]), last = is_image_channels(dims[3]);
     if (!first && !last && dims[1] >= 0 && dims[3] >= 0)
         return model_fail(
-            err, MODEL_INVALID,
+            err, MODEL_UNFIT,
             "input '%.100s' has neither 1 nor 3 channels, first (%lld) or last (%lld)", info.name,
             (long long)dims[1], (long long)dims[3]);
     bool nchw = first || (!last && dims[1] < 0);
     for (int i = 1; i < 4; i++)
         if (dims[i] == 0 || dims[i] > IMAGE_MAX_SIZE)
-            return model_fail(err, MODEL_INVALID, "input '%.100s' has an extent of %lld", info.name,
+            return model_fail(err, MODEL_UNFIT, "input '%.100s' has an extent of %lld", info.name,
                               (long long)dims[i]);
     *out = (graph_input){
         .name = info.name,

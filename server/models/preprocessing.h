@@ -13,7 +13,7 @@ typedef struct graph_input {
     int height, width; /* -1: symbolic */
 } graph_input;
 
-/* MODEL_INVALID if the input takes no images: float32, rank 4, one image at a time, 1 or 3
+/* MODEL_UNFIT if the input takes no images: float32, rank 4, one image at a time, 1 or 3
  * channels first or last. */
 model_code graph_input_read(const cnn_model *cnn, graph_input *out, model_error *err);
 
