@@ -1,0 +1,171 @@
+#include "graph/make.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static cnn_error err;
+
+static graph *relu_of(cnn_shape shape) {
+    graph *g = make_graph(13);
+    int y = make(g, "Relu", "y", 1, make_input(g, "x", shape));
+    cr_assert(graph_add_output(g, y));
+    return g;
+}
+
+/* Binds, expects the status, frees; the message is in err. */
+static void expect(graph *g, const cnn_shape *shapes, cnn_status status) {
+    err = (cnn_error){0};
+    cnn_status got = graph_bind(g, shapes, &err);
+    cr_assert_eq(got, status, "status %d: %s", (int)got, err.message);
+    graph_free(g);
+}
+
+Test(bind, takes_an_open_batch_as_1) {
+    graph *g = relu_of(SHAPE(-1, 3, 4, 4));
+    cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK);
+    cr_assert(cnn_shape_equal(&g->values[g->outputs[0]].shape, &SHAPE(1, 3, 4, 4)));
+    check_graph(g);
+    graph_free(g);
+}
+
+Test(bind, needs_other_open_extents_given) {
+    expect(relu_of(SHAPE(-1, 3, -1, 4)), NULL, CNN_INVALID_ARGUMENT);
+    cr_assert_str_eq(err.message,
+                     "input 'x': the model leaves the extent of axis 2 open; give the input's "
+                     "shape");
+    graph *g = relu_of(SHAPE(-1, 3, -1, 4));
+    g->values[g->inputs[0]].has_shape = false;
+    expect(g, NULL, CNN_INVALID_ARGUMENT);
+    cr_assert(strstr(err.message, "does not say its shape"));
+}
+
+Test(bind, takes_given_shapes_that_agree) {
+    graph *g = relu_of(SHAPE(-1, 3, -1, 4));
+    cr_assert_eq(graph_bind(g, &SHAPE(2, 3, 9, 4), &err), CNN_OK);
+    cr_assert(cnn_shape_equal(&g->values[g->outputs[0]].shape, &SHAPE(2, 3, 9, 4)));
+    graph_free(g);
+    g = relu_of(SHAPE0);
+    g->values[g->inputs[0]].has_shape = false; /* takes any */
+    cr_assert_eq(graph_bind(g, &SHAPE(5), &err), CNN_OK);
+    graph_free(g);
+}
+
+Test(bind, refuses_given_shapes_that_do_not) {
+    expect(relu_of(SHAPE(-1, 3)), &SHAPE(1, 4), CNN_INVALID_ARGUMENT);
+    cr_assert_str_eq(err.message, "input 'x': shape 1x4 does not fit the model's ?x3");
+    expect(relu_of(SHAPE(-1, 3)), &SHAPE(1, 3, 1), CNN_INVALID_ARGUMENT);
+    expect(relu_of(SHAPE(-1, 3)), &SHAPE(-1, 3), CNN_INVALID_ARGUMENT);
+    expect(relu_of(SHAPE(-1, 3)), &(cnn_shape){.rank = 99}, CNN_INVALID_ARGUMENT);
+    expect(relu_of(SHAPE(-1, 3)), &(cnn_shape){.rank = -1}, CNN_INVALID_ARGUMENT);
+    expect(relu_of(SHAPE(-1, -1)), &SHAPE(INT64_MAX, INT64_MAX), CNN_LIMIT);
+    expect(relu_of(SHAPE(-1)), &SHAPE(GRAPH_MAX_EXTENT), CNN_LIMIT);
+}
+
+Test(bind, names_the_node_that_does_not_fit) {
+    graph *g = make_graph(13);
+    int y = make(g, "Add", "sum", 2, make_input(g, "a", SHAPE(2)), make_input(g, "b", SHAPE(3)));
+    cr_assert(graph_add_output(g, y));
+    expect(g, NULL, CNN_INVALID_MODEL);
+    cr_assert(strstr(err.message, "Add") && strstr(err.message, "sum"), "%s", err.message);
+}
+
+/* ---- folding ---- */
+
+Test(bind, folds_constants_and_releases_them) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(2)), a = make_floats(g, "a", SHAPE(2), (float[]){1, -2});
+    int r = make(g, "Relu", "r", 1, a), s = make(g, "Add", "s", 2, r, r);
+    int y = make(g, "Mul", "y", 2, x, s);
+    cr_assert(graph_add_output(g, y));
+    cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK);
+    cr_assert_eq(g->node_count, 1);
+    const tensor *t = g->values[s].constant;
+    cr_assert_not_null(t);
+    cr_assert_eq(((const float *)t->data)[0], 2);
+    cr_assert_eq(((const float *)t->data)[1], 0);
+    cr_assert_null(g->values[a].constant, "its only reader is gone");
+    cr_assert_null(g->values[r].constant);
+    check_graph(g);
+    graph_free(g);
+}
+
+Test(bind, a_folded_output_stays_an_output) {
+    graph *g = make_graph(13);
+    int a = make_number(g, "a", -2), y = make(g, "Relu", "y", 1, a);
+    cr_assert(graph_add_output(g, y) && graph_add_output(g, a));
+    cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK);
+    cr_assert_eq(g->node_count, 0);
+    cr_assert_eq(g->values[y].producer, -1);
+    cr_assert_eq(tensor_number(g->values[y].constant, 0), 0);
+    cr_assert_eq(tensor_number(g->values[a].constant, 0), -2, "an output is a use");
+    graph_free(g);
+}
+
+Test(bind, folds_shape_arithmetic) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(-1, 3, 4, 5));
+    int shape = make(g, "Shape", "shape", 1, x);
+    int n = make(g, "Gather", "n", 2, shape, make_ints(g, "zero", 1, (int64_t[]){0}));
+    int target = make(g, "Concat", "target", 2, n, make_ints(g, "rest", 1, (int64_t[]){-1}));
+    cr_assert(graph_add_attr_int(made(g), "axis", 0));
+    int y = make(g, "Reshape", "y", 2, x, target);
+    cr_assert(graph_add_output(g, y));
+    cr_assert_eq(graph_bind(g, &SHAPE(2, 3, 4, 5), &err), CNN_OK, "%s", err.message);
+    cr_assert(cnn_shape_equal(&g->values[y].shape, &SHAPE(2, 60)));
+    cr_assert_eq(g->node_count, 1);
+    graph_free(g);
+}
+
+Test(bind, the_original_keeps_its_constants) {
+    graph *g = make_graph(13), *copy = NULL;
+    int a = make_number(g, "a", -2), y = make(g, "Relu", "y", 1, a);
+    cr_assert(graph_add_output(g, y));
+    cr_assert_eq(graph_clone(g, &copy, NULL), CNN_OK);
+    cr_assert_eq(graph_bind(copy, NULL, &err), CNN_OK);
+    cr_assert_null(copy->values[a].constant);
+    cr_assert_not_null(g->values[a].constant);
+    cr_assert_eq(g->node_count, 1);
+    graph_free(copy);
+    graph_free(g);
+}
+
+Test(bind, too_much_to_fold_is_left_to_the_run) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(1));
+    int big = make(g, "Expand", "big", 2, make_number(g, "one", 1),
+                   make_ints(g, "size", 1, (int64_t[]){(INT64_C(3) << 30) / 4}));
+    int y = make(g, "Add", "y", 2, x, big);
+    cr_assert(graph_add_output(g, y));
+    cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(g->node_count, 2);
+    cr_assert_null(g->values[big].constant);
+    graph_free(g);
+}
+
+Test(bind, what_leads_nowhere_is_not_looked_at) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(2)), y = make(g, "Relu", "y", 1, x);
+    make(g, "Add", "broken", 2, x, make_random(g, "w", SHAPE(3)));
+    cr_assert(graph_add_output(g, y));
+    cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(g->node_count, 1);
+    cr_assert_null(g->values[graph_find_value(g, "w")].constant);
+    graph_free(g);
+}
+
+Test(bind, an_absent_output_is_fine) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(1, 1, 4, 4)), y = make(g, "MaxPool", "y", 1, x);
+    graph_node *node = made(g);
+    cr_assert(graph_add_attr_ints(node, "kernel_shape", (int64_t[]){2, 2}, 2));
+    int *outputs = realloc(node->outputs, 2 * sizeof *outputs);
+    cr_assert_not_null(outputs);
+    outputs[1] = -1;
+    node->outputs = outputs;
+    node->output_count = 2;
+    cr_assert(graph_add_output(g, y));
+    cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK, "%s", err.message);
+    check_graph(g);
+    graph_free(g);
+}
