@@ -4,25 +4,19 @@
  * The windows always have three axes here; those that the tensor does not have are neutral. Sums
  * are kept in double, so that this is the truth that the kernels are measured against.
  */
+#include "ops/conv.h"
 #include "ops/eval.h"
 #include "ops/families.h"
 #include "ops/infer.h"
 
-/* x is (N, C, I...), w is (M, C / group, K...), b is (M), y is (N, M, O...) */
-typedef struct conv {
-    int64_t n, c, m, group;
-    op_window window;
-} conv;
-
-static conv conv_read(const graph_node *node, const cnn_shape *x, const cnn_shape *w) {
+conv conv_read(const graph_node *node, const cnn_shape *x, const cnn_shape *w) {
     conv p = {x->dims[0], x->dims[1], w->dims[0], graph_attr_int(node, "group", 1), {0}};
-    op_window_read(node, x, &w->dims[2], &p.window, NULL);
+    op_window_read(node, x, &w->dims[2], &p.window, NULL); /* cannot fail behind infer */
     return p;
 }
 
-static cnn_status conv_check(const graph *g, const graph_node *node, cnn_error *err) {
-    const cnn_shape *x = &op_input(g, node, 0)->shape, *w = &op_input(g, node, 1)->shape;
-    TRY(op_expect_rank(g, node, 0, 3, 5, err));
+static cnn_status conv_check(const graph_node *node, const cnn_shape *x, const cnn_shape *w,
+                             cnn_error *err) {
     if (w->rank != x->rank)
         return op_fail(node, err, CNN_INVALID_MODEL,
                        "the weight has %d dimensions, but must have as many as the input, %d",
@@ -34,30 +28,37 @@ static cnn_status conv_check(const graph *g, const graph_node *node, cnn_error *
         return op_fail(node, err, CNN_INVALID_MODEL,
                        "group is %lld, but must divide the %lld output channels", (long long)group,
                        (long long)w->dims[0]);
-    if (w->dims[1] > GRAPH_MAX_EXTENT || x->dims[1] % group != 0 ||
-        x->dims[1] / group != w->dims[1])
-        return op_fail(node, err, CNN_INVALID_MODEL,
-                       "the input has %lld channels, but the weight is for %lld groups of %lld",
-                       (long long)x->dims[1], (long long)group, (long long)w->dims[1]);
-    return op_expect_vector(g, node, 2, w->dims[0], "output channels", err);
+    if (x->dims[1] % group == 0 && x->dims[1] / group == w->dims[1]) return CNN_OK;
+    return op_fail(node, err, CNN_INVALID_MODEL,
+                   "the input has %lld channels, but the weight is for %lld groups of %lld",
+                   (long long)x->dims[1], (long long)group, (long long)w->dims[1]);
+}
+
+cnn_status conv_shape(const graph *g, const graph_node *node, size_t weight, cnn_shape *out,
+                      cnn_error *err) {
+    const cnn_shape *x = &op_input(g, node, 0)->shape, *w = &op_input(g, node, weight)->shape;
+    op_window window;
+    TRY(op_expect_rank(g, node, 0, 3, 5, err));
+    TRY(conv_check(node, x, w, err));
+    TRY(op_window_read(node, x, &w->dims[2], &window, err));
+    *out = (cnn_shape){.rank = x->rank, .dims = {x->dims[0], w->dims[0]}};
+    for (int i = 0; i < window.spatial; i++) {
+        if (window.kernel[i] != w->dims[2 + i])
+            return op_fail(node, err, CNN_INVALID_MODEL,
+                           "kernel_shape[%d] is %lld, but the weight's extent is %lld", i,
+                           (long long)window.kernel[i], (long long)w->dims[2 + i]);
+        out->dims[2 + i] = window.out[i];
+    }
+    return CNN_OK;
 }
 
 static cnn_status conv_infer(graph *g, graph_node *node, cnn_error *err) {
     TRY(op_begin(g, node, err));
     TRY(op_expect_same_types(g, node, 0, TYPES_REAL, err));
-    TRY(conv_check(g, node, err));
-    const graph_value *x = op_input(g, node, 0), *w = op_input(g, node, 1);
-    op_window window;
-    TRY(op_window_read(node, &x->shape, &w->shape.dims[2], &window, err));
-    cnn_shape out = {.rank = x->shape.rank, .dims = {x->shape.dims[0], w->shape.dims[0]}};
-    for (int i = 0; i < window.spatial; i++) {
-        if (window.kernel[i] != w->shape.dims[2 + i])
-            return op_fail(node, err, CNN_INVALID_MODEL,
-                           "kernel_shape[%d] is %lld, but the weight's extent is %lld", i,
-                           (long long)window.kernel[i], (long long)w->shape.dims[2 + i]);
-        out.dims[2 + i] = window.out[i];
-    }
-    return op_set_output(g, node, 0, x->dtype, &out, err);
+    cnn_shape out;
+    TRY(conv_shape(g, node, 1, &out, err));
+    TRY(op_expect_vector(g, node, 2, out.dims[1], "output channels", err));
+    return op_set_output(g, node, 0, op_input(g, node, 0)->dtype, &out, err);
 }
 
 /* Input position of output position `o` and kernel position `k` on axis `i`; -1 in the padding. */

@@ -30,5 +30,9 @@ extern const op_def ops_constant[];
 extern const op_def ops_cast[];
 extern const op_def ops_softmax[];
 extern const op_def ops_reduce[];
+extern const op_def ops_resize[];
+extern const op_def ops_roi[];
+extern const op_def ops_quantize[];
+extern const op_def ops_integer[];
 
 #endif

@@ -4,6 +4,7 @@
 #include "ops/eval.h"
 #include "ops/families.h"
 #include "ops/infer.h"
+#include "ops/matmul.h"
 
 #define TYPES_PRODUCT                                                                              \
     (TYPES_REAL | TYPE(CNN_INT32) | TYPE(CNN_INT64) | TYPE(CNN_UINT32) | TYPE(CNN_UINT64))
@@ -121,23 +122,13 @@ static uint64_t gemm_macs(const graph *g, const graph_node *node) {
 
 /* ---- MatMul, as numpy.matmul ---- */
 
-/*
- * a is (..., M, K), b is (..., K, N), y is (..., M, N); the leading axes are broadcast. A vector a
- * is a row and a vector b a column, whose axis is missing in y.
- */
-typedef struct matmul {
-    cnn_shape a, b;  /* with the axis that a vector lacks */
-    cnn_shape batch; /* the leading axes of y */
-    int64_t m, n, k;
-} matmul;
-
-static cnn_shape leading_axes(const cnn_shape *shape) {
+cnn_shape matmul_leading(const cnn_shape *shape) {
     cnn_shape leading = *shape;
     leading.rank -= 2;
     return leading;
 }
 
-static bool matmul_read(const cnn_shape *a, const cnn_shape *b, matmul *out) {
+bool matmul_read(const cnn_shape *a, const cnn_shape *b, matmul *out) {
     matmul p = {.a = *a, .b = *b};
     if (a->rank < 1 || b->rank < 1) return false;
     if (a->rank == 1) p.a = (cnn_shape){.rank = 2, .dims = {1, a->dims[0]}};
@@ -145,33 +136,40 @@ static bool matmul_read(const cnn_shape *a, const cnn_shape *b, matmul *out) {
     p.m = p.a.dims[p.a.rank - 2];
     p.k = p.a.dims[p.a.rank - 1];
     p.n = p.b.dims[p.b.rank - 1];
-    cnn_shape leading_a = leading_axes(&p.a), leading_b = leading_axes(&p.b);
+    cnn_shape leading_a = matmul_leading(&p.a), leading_b = matmul_leading(&p.b);
     if (p.b.dims[p.b.rank - 2] != p.k || !op_broadcast(&leading_a, &leading_b, &p.batch))
         return false;
     *out = p;
     return true;
 }
 
+cnn_status matmul_shape(const graph *g, const graph_node *node, size_t second, cnn_shape *out,
+                        cnn_error *err) {
+    const cnn_shape *a = &op_input(g, node, 0)->shape, *b = &op_input(g, node, second)->shape;
+    matmul p;
+    char left[128], right[128];
+    if (!matmul_read(a, b, &p))
+        return op_fail(node, err, CNN_INVALID_MODEL, "shapes %s and %s cannot be multiplied",
+                       cnn_shape_text(a, left, sizeof left),
+                       cnn_shape_text(b, right, sizeof right));
+    *out = p.batch;
+    if (a->rank > 1) out->dims[out->rank++] = p.m;
+    if (b->rank > 1) out->dims[out->rank++] = p.n;
+    return CNN_OK;
+}
+
 static cnn_status matmul_infer(graph *g, graph_node *node, cnn_error *err) {
     TRY(op_begin(g, node, err));
     TRY(op_expect_same_types(g, node, 0, TYPES_PRODUCT, err));
-    const graph_value *a = op_input(g, node, 0), *b = op_input(g, node, 1);
-    matmul p;
-    char left[128], right[128];
-    if (!matmul_read(&a->shape, &b->shape, &p))
-        return op_fail(node, err, CNN_INVALID_MODEL, "shapes %s and %s cannot be multiplied",
-                       cnn_shape_text(&a->shape, left, sizeof left),
-                       cnn_shape_text(&b->shape, right, sizeof right));
-    cnn_shape out = p.batch;
-    if (a->shape.rank > 1) out.dims[out.rank++] = p.m;
-    if (b->shape.rank > 1) out.dims[out.rank++] = p.n;
-    return op_set_output(g, node, 0, a->dtype, &out, err);
+    cnn_shape out;
+    TRY(matmul_shape(g, node, 1, &out, err));
+    return op_set_output(g, node, 0, op_input(g, node, 0)->dtype, &out, err);
 }
 
 /* The matrices of one batch index. */
 static matrix matmul_matrix(const tensor *t, const cnn_shape *shape, const cnn_shape *batch,
                             size_t index) {
-    cnn_shape leading = leading_axes(shape);
+    cnn_shape leading = matmul_leading(shape);
     view v = view_broadcast(&leading, batch);
     size_t offset, columns = (size_t)shape->dims[shape->rank - 1];
     view_offsets(&v, index, 1, &offset);
