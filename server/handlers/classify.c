@@ -1,0 +1,286 @@
+/*
+ * classify.c: the predictions, and feature maps, of one or several images.
+ *
+ * A request goes straight down: find the model, read the request, resolve its query, classify each
+ * image, encode. The first three are done by the worker that the request came to. With several
+ * images each of the others becomes a task of its own; the first is classified at once. Whichever
+ * worker finishes the last image encodes the reply, so that none waits for another.
+ *
+ * With one image its failure is the reply; with several, each has its own entry and the status is
+ * 200.
+ */
+#include "handlers/app.h"
+#include "handlers/classify_request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Characters that a value is expected to take in a nested array, comma included, and that one
+ * channel's statistics take. */
+#define ARRAY_CHARACTERS 12
+#define STATS_CHARACTERS 64
+/* Name, op, shape and braces of one feature. */
+#define FEATURE_CHARACTERS 256
+/* A reply may be larger than expected, but not by more than this factor and this many bytes. */
+#define REPLY_SLACK_FACTOR 2
+#define REPLY_SLACK        ((size_t)256 << 20)
+
+typedef struct classify_job classify_job;
+
+typedef struct image_task {
+    classify_job *job;
+    size_t index;
+    uint64_t submitted_ns; /* 0: was not queued */
+    model_code code;
+    bool overdue;
+    model_error err;
+    model_result result;
+} image_task;
+
+/* Made and freed by workers; while images are classified, each task is touched by its worker only,
+ * and the rest is constant but for the two atomics. */
+struct classify_job {
+    app *app;
+    http_exchange *x;
+    served_model *model;
+    model_query *query;
+    classify_request request;
+    image_task *tasks;
+    atomic_size_t unfinished;
+    _Atomic uint64_t feature_bytes; /* expected of all images admitted so far */
+};
+
+static void job_free(classify_job *job) {
+    if (!job) return;
+    for (size_t i = 0; job->tasks && i < job->request.image_count; i++)
+        model_result_free(&job->tasks[i].result);
+    free(job->tasks);
+    model_query_free(job->query);
+    served_model_unref(job->model);
+    classify_request_free(&job->request);
+    free(job);
+}
+
+/* ---- the size of features ----------------------------------------------------------------- */
+
+static uint64_t expected_size(const model_feature *feature, feature_format format) {
+    uint64_t count = feature->count;
+    uint64_t channels = feature->shape.rank > 1 ? (uint64_t)feature->shape.dims[0] : 1;
+    switch (format) {
+    case FEATURES_BASE64:
+        return FEATURE_CHARACTERS + count * sizeof(float) / 3 * 4;
+    case FEATURES_STATS:
+        return FEATURE_CHARACTERS + channels * STATS_CHARACTERS;
+    default:
+        return FEATURE_CHARACTERS + count * ARRAY_CHARACTERS;
+    }
+}
+
+/* model_admit_fn: adds an image's features to those of the request, up to the limit. */
+static model_code admit(void *arg, const model_feature *features, size_t count, model_error *err) {
+    classify_job *job = arg;
+    uint64_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += expected_size(&features[i], job->request.format);
+    uint64_t total = atomic_fetch_add(&job->feature_bytes, size) + size;
+    if (total <= job->app->feature_limit) return MODEL_OK;
+    err->code = MODEL_FEATURES_TOO_LARGE;
+    snprintf(err->message, sizeof err->message,
+             "the features would take about %" PRIu64 " bytes, the limit is %zu: ask for fewer, "
+             "or for feature_format=stats",
+             total, job->app->feature_limit);
+    return MODEL_FEATURES_TOO_LARGE;
+}
+
+/* If the shapes are known without an image, all images are looked at before any is decoded. */
+static bool features_fit(classify_job *job, model_error *err) {
+    size_t count;
+    const model_feature *features = model_query_features(job->query, &count);
+    for (size_t i = 0; i < count; i++)
+        if (features[i].shape.rank < 0) return true;
+    model_code code = MODEL_OK;
+    for (size_t i = 0; i < job->request.image_count && code == MODEL_OK; i++)
+        code = admit(job, features, count, err);
+    atomic_store(&job->feature_bytes, 0);
+    return code == MODEL_OK;
+}
+
+/* ---- the reply ---------------------------------------------------------------------------- */
+
+static void write_timings(json_writer *w, const http_exchange *x) {
+    static const char *const names[HTTP_TIMINGS] = {"decode", "preprocess", "queue", "inference",
+                                                    "encode"};
+    json_write_key(w, "timings");
+    json_write_begin_object(w);
+    for (size_t i = 0; i < HTTP_TIMINGS; i++) {
+        json_write_key(w, names[i]);
+        json_write_float(w, (float)((double)x->timing_ns[i] / 1e6));
+    }
+    json_write_end_object(w);
+}
+
+static void write_entry(json_writer *w, const classify_job *job, const image_task *task) {
+    const char *name = job->request.images[task->index].name;
+    if (task->overdue)
+        json_write_failure(w, name, task->err.message, "deadline_exceeded");
+    else if (task->code != MODEL_OK)
+        json_write_failure(w, name, task->err.message, json_error_word(&task->err));
+    else
+        json_write_result(w, name, &task->result, job->request.format);
+}
+
+static void write_reply(classify_job *job) {
+    http_exchange *x = job->x;
+    buffer *body = &x->reply.body;
+    uint64_t start = http_now_ns();
+    body->limit = job->app->feature_limit * REPLY_SLACK_FACTOR + REPLY_SLACK;
+    json_writer w = {.out = body};
+    json_write_begin_object(&w);
+    json_write_key(&w, "model");
+    json_write_text(&w, served_model_name(job->model));
+    json_write_key(&w, "version");
+    json_write_text(&w, served_model_version_text(job->model));
+    json_write_key(&w, "results");
+    json_write_begin_array(&w);
+    for (size_t i = 0; i < job->request.image_count; i++)
+        write_entry(&w, job, &job->tasks[i]);
+    json_write_end_array(&w);
+    http_timing_add(x, HTTP_ENCODE, http_now_ns() - start);
+    if (job->request.timings) write_timings(&w, x);
+    json_write_end_object(&w);
+    buffer_append_char(body, '\n');
+}
+
+static void reply(classify_job *job) {
+    http_exchange *x = job->x;
+    const image_task *first = &job->tasks[0];
+    bool alone = job->request.image_count == 1;
+    if (alone && first->overdue) {
+        http_reply_error(x, 504, "deadline_exceeded", "%s", first->err.message);
+    } else if (alone && first->code != MODEL_OK) {
+        app_reply_error(x, &first->err);
+    } else {
+        write_reply(job);
+        x->reply.status = 200;
+        if (x->reply.body.state == BUFFER_PAST_LIMIT)
+            http_reply_error(x, 413, "features_too_large", "the reply is larger than %zu bytes",
+                             x->reply.body.limit);
+    }
+}
+
+/* The last image is done. */
+static void finish(classify_job *job) {
+    http_exchange *x = job->x;
+    reply(job);
+    job_free(job); /* first: http_complete lets go of what the request points to */
+    http_complete(x);
+}
+
+/* ---- images ------------------------------------------------------------------------------- */
+
+/* An image that has waited too long is not worked on any more. */
+static bool is_overdue(image_task *task) {
+    const http_exchange *x = task->job->x;
+    uint64_t now = http_now_ns();
+    if (task->submitted_ns) http_timing_add(task->job->x, HTTP_QUEUE, now - task->submitted_ns);
+    if (!x->deadline_ns || now <= x->deadline_ns) return false;
+    snprintf(task->err.message, sizeof task->err.message,
+             "the image has waited longer than the time limit");
+    return true;
+}
+
+/* On a worker. */
+static void run_image(void *arg) {
+    image_task *task = arg;
+    classify_job *job = task->job;
+    const classify_image *sent = &job->request.images[task->index];
+    task->overdue = is_overdue(task);
+    if (!task->overdue) {
+        task->code = model_classify(job->query, sent->bytes, sent->size, &task->result, &task->err);
+        http_timing_add(job->x, HTTP_DECODE, task->result.decode_ns);
+        http_timing_add(job->x, HTTP_PREPROCESS, task->result.preprocess_ns);
+        http_timing_add(job->x, HTTP_INFERENCE, task->result.inference_ns);
+    }
+    if (atomic_fetch_sub(&job->unfinished, 1) == 1) finish(job);
+}
+
+/*
+ * Queues all images but the first, then classifies the first one here, and with it those that the
+ * queue had no room for: the request has been accepted as a whole. After the last run_image the job
+ * is gone.
+ */
+static void run_images(classify_job *job) {
+    size_t count = job->request.image_count, queued = 1;
+    image_task *tasks = job->tasks;
+    for (; queued < count; queued++) {
+        tasks[queued].submitted_ns = http_now_ns();
+        if (cnn_runtime_submit(job->app->runtime, run_image, &tasks[queued], NULL) != CNN_OK) break;
+    }
+    for (size_t i = queued; i < count; i++) {
+        tasks[i].submitted_ns = 0;
+        run_image(&tasks[i]);
+    }
+    run_image(&tasks[0]);
+}
+
+/* ---- the request -------------------------------------------------------------------------- */
+
+static bool make_query(classify_job *job, model_error *err) {
+    const classify_request *r = &job->request;
+    const model_query_options options = {.top = r->top,
+                                         .patterns = (const char *const *)r->features,
+                                         .pattern_count = r->feature_count,
+                                         .limits = {.max_pixels = job->app->max_pixels},
+                                         .admit = admit,
+                                         .admit_arg = job};
+    return model_query_create(job->model, &options, &job->query, err) == MODEL_OK &&
+           features_fit(job, err);
+}
+
+static bool make_tasks(classify_job *job) {
+    size_t count = job->request.image_count;
+    job->tasks = calloc(count, sizeof *job->tasks);
+    if (!job->tasks) return false;
+    for (size_t i = 0; i < count; i++)
+        job->tasks[i] = (image_task){.job = job, .index = i};
+    atomic_init(&job->unfinished, count);
+    return true;
+}
+
+/* Everything before the images; false: x->reply says why not. */
+static bool prepare(classify_job *job) {
+    http_exchange *x = job->x;
+    classify_refusal why;
+    model_error err;
+    if (!app_find_model(job->app, x, &job->model)) return false;
+    if (!classify_request_read(&x->request, job->app->max_images, &job->request, &why)) {
+        http_reply_error(x, why.status, why.code, "%s", why.message);
+        return false;
+    }
+    if (!make_query(job, &err)) {
+        app_reply_error(x, &err);
+        return false;
+    }
+    if (!make_tasks(job)) {
+        http_reply_error(x, 500, "internal", "there is no memory left for the request");
+        return false;
+    }
+    return true;
+}
+
+void classify_images(void *arg, http_exchange *x) {
+    classify_job *job = calloc(1, sizeof *job);
+    if (!job) {
+        http_fail(x, 500, "internal", "there is no memory left for the request");
+        return;
+    }
+    job->app = arg;
+    job->x = x;
+    if (prepare(job)) {
+        run_images(job);
+    } else {
+        job_free(job);
+        http_complete(x);
+    }
+}

@@ -1,0 +1,251 @@
+/*
+ * classify_request.c: see classify_request.h.
+ *
+ * Parameters come from the query, from text parts of a form, or from a JSON document; wherever they
+ * come from, the same setters check them, and each may be given once. What is not known is refused
+ * with the nearest known name: a mistyped parameter that had no effect would be worse.
+ */
+#include "handlers/classify_request.h"
+
+#include "models/names.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+__attribute__((format(printf, 4, 5))) static bool
+refuse(classify_refusal *why, int status, const char *code, const char *format, ...) {
+    va_list args;
+    why->status = status;
+    why->code = code;
+    va_start(args, format);
+    vsnprintf(why->message, sizeof why->message, format, args);
+    va_end(args);
+    return false;
+}
+
+static bool refuse_memory(classify_refusal *why) {
+    return refuse(why, 500, "internal", "there is no memory left for the request");
+}
+
+static bool refuse_count(classify_refusal *why, size_t count, size_t max_images) {
+    return refuse(why, 413, "payload_too_large", "the request holds %zu images, the limit is %zu",
+                  count, max_images);
+}
+
+/* ---- parameters --------------------------------------------------------------------------- */
+
+typedef enum parameter { TOP, FEATURES, FEATURE_FORMAT, TIMINGS } parameter;
+
+static const char *const parameter_names[] = {"top", "features", "feature_format", "timings"};
+
+#define PARAMETERS (sizeof parameter_names / sizeof parameter_names[0])
+
+static const struct {
+    const char *name;
+    feature_format format;
+} formats[] = {{"array", FEATURES_ARRAY}, {"base64", FEATURES_BASE64}, {"stats", FEATURES_STATS}};
+
+static bool mark_given(classify_request *r, parameter p, classify_refusal *why) {
+    if (r->given & 1U << p)
+        return refuse(why, 400, "bad_request", "the parameter '%s' is given twice",
+                      parameter_names[p]);
+    r->given |= 1U << p;
+    return true;
+}
+
+static bool set_top(classify_request *r, int64_t top, classify_refusal *why) {
+    if (top < 0 || top > CLASSIFY_MAX_TOP)
+        return refuse(why, 400, "bad_request", "'top' has to be from 0 to %d", CLASSIFY_MAX_TOP);
+    r->top = (size_t)top;
+    return true;
+}
+
+static bool set_top_text(classify_request *r, const char *text, classify_refusal *why) {
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || text[digits])
+        return refuse(why, 400, "bad_request", "'top' has to be an integer, not '%.64s'", text);
+    return set_top(r, digits > 9 ? INT64_MAX : strtoll(text, NULL, 10), why);
+}
+
+static bool set_features_text(classify_request *r, const char *text, classify_refusal *why) {
+    r->features = calloc(1, sizeof *r->features);
+    if (!r->features || !(r->features[0] = strdup(text))) return refuse_memory(why);
+    r->feature_count = 1;
+    return true;
+}
+
+static bool set_format(classify_request *r, const char *text, classify_refusal *why) {
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (strcmp(formats[i].name, text) != 0) continue;
+        r->format = formats[i].format;
+        return true;
+    }
+    return refuse(why, 400, "bad_request",
+                  "'feature_format' has to be array, base64 or stats, not '%.64s'", text);
+}
+
+static bool set_timings_text(classify_request *r, const char *text, classify_refusal *why) {
+    bool on = strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
+    if (!on && strcmp(text, "0") != 0 && strcmp(text, "false") != 0)
+        return refuse(why, 400, "bad_request", "'timings' has to be 0 or 1, not '%.64s'", text);
+    r->timings = on;
+    return true;
+}
+
+static bool set_parameter(classify_request *r, const char *name, const char *text,
+                          classify_refusal *why) {
+    static bool (*const setters[])(classify_request *, const char *, classify_refusal *) = {
+        set_top_text, set_features_text, set_format, set_timings_text};
+    for (size_t p = 0; p < PARAMETERS; p++)
+        if (strcmp(parameter_names[p], name) == 0)
+            return mark_given(r, (parameter)p, why) && setters[p](r, text, why);
+    char near[300];
+    names_suggest(name, parameter_names, PARAMETERS, name_at_array, near, sizeof near);
+    return refuse(why, 400, "bad_request", "there is no parameter '%.64s'%s", name, near);
+}
+
+static bool read_query(classify_request *r, const http_target *target, classify_refusal *why) {
+    for (size_t i = 0; i < target->query_count; i++)
+        if (!set_parameter(r, target->query[i].name, target->query[i].value, why)) return false;
+    return true;
+}
+
+/* ---- bodies ------------------------------------------------------------------------------- */
+
+static bool allocate_images(classify_request *r, size_t count, classify_refusal *why) {
+    r->images = calloc(count, sizeof *r->images);
+    return r->images || refuse_memory(why);
+}
+
+static bool read_raw(classify_request *r, const http_request *request, classify_refusal *why) {
+    if (!allocate_images(r, 1, why)) return false;
+    r->images[r->image_count++] =
+        (classify_image){.bytes = request->body, .size = request->body_size};
+    return true;
+}
+
+/* A part that is a picture, whether or not the client has named a file. */
+static bool is_image_part(const multipart_part *part) {
+    return part->filename ||
+           (part->content_type && strncasecmp(part->content_type, "image/", 6) == 0);
+}
+
+/* What browsers send for a file field in which no file was chosen. */
+static bool is_empty_choice(const multipart_part *part) {
+    return part->size == 0 && part->filename && !*part->filename;
+}
+
+static bool read_text_part(classify_request *r, const multipart_part *part, classify_refusal *why) {
+    char *text = strndup(part->data, part->size);
+    if (!text) return refuse_memory(why);
+    bool good =
+        strlen(text) == part->size
+            ? set_parameter(r, part->name, text, why)
+            : refuse(why, 400, "bad_request", "the form field '%.64s' is no text", part->name);
+    free(text);
+    return good;
+}
+
+static bool read_form(classify_request *r, const http_request *request, size_t max_images,
+                      classify_refusal *why) {
+    const char *problem;
+    if (!multipart_parse(http_request_header(request, "Content-Type"), request->body,
+                         request->body_size, &r->form, &problem))
+        return refuse(why, 400, "bad_request", "%s", problem);
+    if (!allocate_images(r, r->form.count + 1, why)) return false;
+    for (size_t i = 0; i < r->form.count; i++) {
+        const multipart_part *part = &r->form.parts[i];
+        if (is_empty_choice(part)) continue;
+        if (is_image_part(part))
+            r->images[r->image_count++] = (classify_image){part->filename, part->data, part->size};
+        else if (!read_text_part(r, part, why))
+            return false;
+    }
+    if (r->image_count == 0)
+        return refuse(why, 400, "bad_request",
+                      "the form holds no file: send one as -F image=@FILE");
+    return r->image_count <= max_images || refuse_count(why, r->image_count, max_images);
+}
+
+/* Moves what the document says about parameters into `r`. */
+static bool take_parameters(classify_request *r, classify_body *document, classify_refusal *why) {
+    if (document->has_top && !(mark_given(r, TOP, why) && set_top(r, document->top, why)))
+        return false;
+    if (document->feature_format &&
+        !(mark_given(r, FEATURE_FORMAT, why) && set_format(r, document->feature_format, why)))
+        return false;
+    if (document->has_timings) {
+        if (!mark_given(r, TIMINGS, why)) return false;
+        r->timings = document->timings;
+    }
+    if (document->features) {
+        if (!mark_given(r, FEATURES, why)) return false;
+        r->features = document->features;
+        r->feature_count = document->feature_count;
+        document->features = NULL;
+        document->feature_count = 0;
+    }
+    return true;
+}
+
+static bool read_document(classify_request *r, const http_request *request, size_t max_images,
+                          classify_refusal *why) {
+    classify_body *document = &r->document;
+    switch (classify_body_parse(request->body, request->body_size, max_images, document,
+                                why->message, sizeof why->message)) {
+    case CLASSIFY_BODY_OK:
+        break;
+    case CLASSIFY_BODY_BAD:
+        why->status = 400;
+        why->code = "bad_request";
+        return false;
+    case CLASSIFY_BODY_TOO_MANY:
+        why->status = 413;
+        why->code = "payload_too_large";
+        return false;
+    case CLASSIFY_BODY_NO_MEMORY:
+        return refuse_memory(why);
+    }
+    if (document->image_count == 0)
+        return refuse(why, 400, "bad_request", "the request holds no \"images\"");
+    if (!take_parameters(r, document, why) || !allocate_images(r, document->image_count, why))
+        return false;
+    for (size_t i = 0; i < document->image_count; i++)
+        r->images[r->image_count++] = (classify_image){
+            document->images[i].name, document->images[i].bytes, document->images[i].size};
+    return true;
+}
+
+static bool read_body(classify_request *r, const http_request *request, size_t max_images,
+                      classify_refusal *why) {
+    const char *type = http_request_header(request, "Content-Type");
+    if (request->body_size == 0)
+        return refuse(why, 400, "bad_request", "the body is empty: send an image");
+    if (media_type_is(type, "multipart/form-data")) return read_form(r, request, max_images, why);
+    if (media_type_is(type, "application/json")) return read_document(r, request, max_images, why);
+    return read_raw(r, request, why);
+}
+
+bool classify_request_read(const http_request *request, size_t max_images, classify_request *out,
+                           classify_refusal *why) {
+    classify_request r = {.top = CLASSIFY_DEFAULT_TOP, .format = FEATURES_ARRAY};
+    bool read = read_query(&r, &request->target, why) && read_body(&r, request, max_images, why);
+    if (read)
+        *out = r;
+    else
+        classify_request_free(&r);
+    return read;
+}
+
+void classify_request_free(classify_request *r) {
+    for (size_t i = 0; i < r->feature_count; i++)
+        free(r->features[i]);
+    free((void *)r->features);
+    free(r->images);
+    multipart_free(&r->form);
+    classify_body_free(&r->document);
+    *r = (classify_request){0};
+}

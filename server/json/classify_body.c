@@ -1,0 +1,240 @@
+/*
+ * classify_body.c: see classify_body.h.
+ *
+ * Each key has a reader that checks the type of its value, so that the table of readers is also the
+ * list of known keys. Images are decoded into memory of their own and the document is freed: after
+ * parsing, a request holds its pictures once, not also as text.
+ */
+#include "json/classify_body.h"
+
+#include "models/names.h"
+#include "json/base64.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+typedef struct reader {
+    classify_body body;
+    size_t max_images;
+    char *message;
+    size_t message_size;
+} reader;
+
+typedef struct key_def {
+    const char *name;
+    classify_body_code (*read)(reader *r, const json_t *value);
+} key_def;
+
+__attribute__((format(printf, 2, 3))) static classify_body_code bad(reader *r, const char *format,
+                                                                    ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(r->message, r->message_size, format, args);
+    va_end(args);
+    return CLASSIFY_BODY_BAD;
+}
+
+/* "a string", for messages. */
+static const char *kind_of(const json_t *value) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "an integer";
+    case JSON_REAL:
+        return "a fraction";
+    case JSON_NULL:
+        return "null";
+    default:
+        return "a boolean";
+    }
+}
+
+static classify_body_code wrong_type(reader *r, const char *key, const char *expected,
+                                     const json_t *value) {
+    return bad(r, "\"%s\" has to be %s, not %s", key, expected, kind_of(value));
+}
+
+static const char *key_at(const void *list, size_t index) {
+    return ((const key_def *)list)[index].name;
+}
+
+/* ---- images ------------------------------------------------------------------------------- */
+
+/* The base64 of a data URL (RFC 2397), or the string itself. NULL: a data URL without base64. */
+static const char *skip_data_url(const char *text) {
+    if (strncasecmp(text, "data:", 5) != 0) return text;
+    const char *comma = strchr(text, ',');
+    if (!comma || comma - text < 7 || strncasecmp(comma - 7, ";base64", 7) != 0) return NULL;
+    return comma + 1;
+}
+
+static classify_body_code decode_image(reader *r, classify_body_image *image, size_t index,
+                                       const json_t *value) {
+    const char *text = json_string_value(value);
+    const char *data = skip_data_url(text);
+    if (!data) return bad(r, "\"images\"[%zu] is a data URL without ;base64", index);
+    size_t size = json_string_length(value) - (size_t)(data - text), at;
+    if (size == 0) return bad(r, "\"images\"[%zu] is empty", index);
+    image->bytes = malloc(base64_decoded_max(size));
+    if (!image->bytes) return CLASSIFY_BODY_NO_MEMORY;
+    if (!base64_decode(data, size, image->bytes, &image->size, &at))
+        return bad(r, "\"images\"[%zu] is no base64: it breaks off at character %zu", index, at);
+    return CLASSIFY_BODY_OK;
+}
+
+/* {"b64": "...", "name": "..."} */
+static classify_body_code read_image_object(reader *r, classify_body_image *image, size_t index,
+                                            const json_t *object) {
+    static const char *const keys[] = {"b64", "name"};
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)object, key, value) {
+        char near[200];
+        if (strcmp(key, "b64") != 0 && strcmp(key, "name") != 0)
+            return bad(r, "\"images\"[%zu] has an unknown key '%.64s'%s", index, key,
+                       names_suggest(key, keys, 2, name_at_array, near, sizeof near));
+        if (!json_is_string(value))
+            return bad(r, "\"images\"[%zu].\"%s\" has to be a string, not %s", index, key,
+                       kind_of(value));
+    }
+    const json_t *name = json_object_get(object, "name"), *b64 = json_object_get(object, "b64");
+    if (!b64) return bad(r, "\"images\"[%zu] has no \"b64\"", index);
+    if (name && !(image->name = strdup(json_string_value(name)))) return CLASSIFY_BODY_NO_MEMORY;
+    return decode_image(r, image, index, b64);
+}
+
+static classify_body_code read_images(reader *r, const json_t *value) {
+    size_t count = json_array_size(value);
+    if (!json_is_array(value)) return wrong_type(r, "images", "an array", value);
+    if (count > r->max_images) {
+        bad(r, "the request holds %zu images, the limit is %zu", count, r->max_images);
+        return CLASSIFY_BODY_TOO_MANY;
+    }
+    r->body.images = calloc(count ? count : 1, sizeof *r->body.images);
+    if (!r->body.images) return CLASSIFY_BODY_NO_MEMORY;
+    classify_body_code code = CLASSIFY_BODY_OK;
+    for (size_t i = 0; i < count && code == CLASSIFY_BODY_OK; i++) {
+        const json_t *item = json_array_get(value, i);
+        classify_body_image *image = &r->body.images[r->body.image_count++];
+        if (json_is_string(item))
+            code = decode_image(r, image, i, item);
+        else if (json_is_object(item))
+            code = read_image_object(r, image, i, item);
+        else
+            code =
+                bad(r, "\"images\"[%zu] has to be a string or an object, not %s", i, kind_of(item));
+    }
+    return code;
+}
+
+/* ---- parameters --------------------------------------------------------------------------- */
+
+static classify_body_code read_top(reader *r, const json_t *value) {
+    if (!json_is_integer(value)) return wrong_type(r, "top", "an integer", value);
+    r->body.has_top = true;
+    r->body.top = json_integer_value(value);
+    return CLASSIFY_BODY_OK;
+}
+
+static classify_body_code add_feature(reader *r, const json_t *value) {
+    if (!json_is_string(value))
+        return wrong_type(r, "features", "an array of strings, or a string", value);
+    char *copy = strdup(json_string_value(value));
+    if (!copy) return CLASSIFY_BODY_NO_MEMORY;
+    r->body.features[r->body.feature_count++] = copy;
+    return CLASSIFY_BODY_OK;
+}
+
+static classify_body_code read_features(reader *r, const json_t *value) {
+    bool array = json_is_array(value);
+    size_t count = array ? json_array_size(value) : 1;
+    r->body.features = calloc(count ? count : 1, sizeof *r->body.features);
+    if (!r->body.features) return CLASSIFY_BODY_NO_MEMORY;
+    classify_body_code code = CLASSIFY_BODY_OK;
+    for (size_t i = 0; i < count && code == CLASSIFY_BODY_OK; i++)
+        code = add_feature(r, array ? json_array_get(value, i) : value);
+    return code;
+}
+
+static classify_body_code read_feature_format(reader *r, const json_t *value) {
+    if (!json_is_string(value)) return wrong_type(r, "feature_format", "a string", value);
+    r->body.feature_format = strdup(json_string_value(value));
+    return r->body.feature_format ? CLASSIFY_BODY_OK : CLASSIFY_BODY_NO_MEMORY;
+}
+
+/* 0 and 1 are taken too, as they are in a query. */
+static classify_body_code read_timings(reader *r, const json_t *value) {
+    json_int_t number = json_integer_value(value);
+    bool numeric = json_is_integer(value) && (number == 0 || number == 1);
+    if (!json_is_boolean(value) && !numeric) return wrong_type(r, "timings", "a boolean", value);
+    r->body.has_timings = true;
+    r->body.timings = json_is_true(value) || number == 1;
+    return CLASSIFY_BODY_OK;
+}
+
+static const key_def keys[] = {
+    {"images", read_images},     {"top", read_top},
+    {"features", read_features}, {"feature_format", read_feature_format},
+    {"timings", read_timings},
+};
+
+#define KEYS (sizeof keys / sizeof keys[0])
+
+static classify_body_code read_key(reader *r, const char *key, const json_t *value) {
+    for (size_t i = 0; i < KEYS; i++)
+        if (strcmp(keys[i].name, key) == 0) return keys[i].read(r, value);
+    char near[300];
+    return bad(r, "the request has an unknown key '%.64s'%s", key,
+               names_suggest(key, keys, KEYS, key_at, near, sizeof near));
+}
+
+static classify_body_code read_document(reader *r, const json_t *root) {
+    const char *key;
+    json_t *value;
+    if (!json_is_object(root))
+        return bad(r, "the request has to be a JSON object, not %s", kind_of(root));
+    json_object_foreach((json_t *)root, key, value) {
+        classify_body_code code = read_key(r, key, value);
+        if (code != CLASSIFY_BODY_OK) return code;
+    }
+    return CLASSIFY_BODY_OK;
+}
+
+classify_body_code classify_body_parse(const char *text, size_t size, size_t max_images,
+                                       classify_body *out, char *message, size_t message_size) {
+    reader r = {.max_images = max_images, .message = message, .message_size = message_size};
+    json_error_t error;
+    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    classify_body_code code = root
+                                  ? read_document(&r, root)
+                                  : bad(&r, "the request is no valid JSON: %s (line %d, column %d)",
+                                        error.text, error.line, error.column);
+    json_decref(root);
+    if (code == CLASSIFY_BODY_OK)
+        *out = r.body;
+    else
+        classify_body_free(&r.body);
+    return code;
+}
+
+void classify_body_free(classify_body *body) {
+    for (size_t i = 0; i < body->image_count; i++) {
+        free(body->images[i].name);
+        free(body->images[i].bytes);
+    }
+    for (size_t i = 0; i < body->feature_count; i++)
+        free(body->features[i]);
+    free(body->images);
+    free((void *)body->features);
+    free(body->feature_format);
+    *body = (classify_body){0};
+}

@@ -1,0 +1,43 @@
+/* classify_body.h: the JSON form of a classify request.
+ *
+ *   {"images": ["<base64>" | "data:image/png;base64,..." | {"b64": "...", "name": "..."}],
+ *    "top": 3, "features": ["pool1"] | "pool1,conv*", "feature_format": "stats", "timings": true}
+ */
+#ifndef CNNSERVE_CLASSIFY_BODY_H
+#define CNNSERVE_CLASSIFY_BODY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct classify_body_image {
+    char *name;  /* NULL if the client gave none; owned */
+    void *bytes; /* decoded; owned */
+    size_t size;
+} classify_body_image;
+
+/* What the document says, types checked but not ranges. All pointers are owned. */
+typedef struct classify_body {
+    classify_body_image *images;
+    size_t image_count;
+    char **features; /* NULL if the key is absent */
+    size_t feature_count;
+    char *feature_format; /* NULL if the key is absent */
+    bool has_top, has_timings;
+    bool timings;
+    int64_t top;
+} classify_body;
+
+typedef enum classify_body_code {
+    CLASSIFY_BODY_OK,
+    CLASSIFY_BODY_BAD,      /* `message` is a sentence that names the key */
+    CLASSIFY_BODY_TOO_MANY, /* more than max_images */
+    CLASSIFY_BODY_NO_MEMORY
+} classify_body_code;
+
+/* *out is written on success only. */
+classify_body_code classify_body_parse(const char *text, size_t size, size_t max_images,
+                                       classify_body *out, char *message, size_t message_size);
+void classify_body_free(classify_body *body);
+
+#endif
