@@ -221,13 +221,13 @@ static void fill_inputs(bench *b) {
         size_t count = 1;
         for (int d = 0; d < info.shape.rank; d++)
             count *= (size_t)info.shape.dims[d];
-        void *buffer = cnn_session_input(b->session, i);
-        memset(buffer, 0, count * cnn_dtype_size(info.dtype));
+        void *input = cnn_session_input(b->session, i);
+        memset(input, 0, count * cnn_dtype_size(info.dtype));
         for (size_t j = 0; j < count && info.dtype == CNN_FLOAT32; j++) {
             state ^= state << 13;
             state ^= state >> 17;
             state ^= state << 5;
-            ((float *)buffer)[j] = (float)(state >> 8) / (1 << 23) - 1;
+            ((float *)input)[j] = (float)(state >> 8) / (1 << 23) - 1;
         }
     }
 }

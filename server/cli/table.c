@@ -75,30 +75,30 @@ void table_print(const table *t) {
     print_rule(t, widths, '=');
 }
 
-const char *text_grouped(uint64_t value, char *buffer, size_t size) {
+const char *text_grouped(uint64_t value, char *text, size_t size) {
     char digits[24];
     int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
     size_t used = 0;
     for (int i = 0; i < length && used + 2 < size; i++) {
-        if (i > 0 && (length - i) % 3 == 0) buffer[used++] = ',';
-        buffer[used++] = digits[i];
+        if (i > 0 && (length - i) % 3 == 0) text[used++] = ',';
+        text[used++] = digits[i];
     }
-    buffer[used] = '\0';
-    return buffer;
+    text[used] = '\0';
+    return text;
 }
 
-const char *text_scaled(double value, char *buffer, size_t size) {
+const char *text_scaled(double value, char *text, size_t size) {
     static const char *const units[] = {"", " k", " M", " G", " T", " P"};
     size_t unit = 0;
     while (value >= 1000 && unit + 1 < sizeof units / sizeof units[0]) {
         value /= 1000;
         unit++;
     }
-    snprintf(buffer, size, unit ? "%.2f%s" : "%.0f%s", value, units[unit]);
-    return buffer;
+    snprintf(text, size, unit ? "%.2f%s" : "%.0f%s", value, units[unit]);
+    return text;
 }
 
-const char *text_bytes(uint64_t bytes, char *buffer, size_t size) {
+const char *text_bytes(uint64_t bytes, char *text, size_t size) {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     double value = (double)bytes;
     size_t unit = 0;
@@ -106,19 +106,19 @@ const char *text_bytes(uint64_t bytes, char *buffer, size_t size) {
         value /= 1024;
         unit++;
     }
-    snprintf(buffer, size, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-    return buffer;
+    snprintf(text, size, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return text;
 }
 
-const char *text_shape(const cnn_shape *shape, char *buffer, size_t size) {
+const char *text_shape(const cnn_shape *shape, char *text, size_t size) {
     size_t used = 0;
-    snprintf(buffer, size, "%s", shape->rank < 0 ? "?" : "scalar");
+    snprintf(text, size, "%s", shape->rank < 0 ? "?" : "scalar");
     for (int i = 0; i < shape->rank && used < size; i++) {
         const char *x = i ? "x" : "";
         int n = shape->dims[i] < 0
-                    ? snprintf(buffer + used, size - used, "%s?", x)
-                    : snprintf(buffer + used, size - used, "%s%lld", x, (long long)shape->dims[i]);
+                    ? snprintf(text + used, size - used, "%s?", x)
+                    : snprintf(text + used, size - used, "%s%lld", x, (long long)shape->dims[i]);
         used += (size_t)n;
     }
-    return buffer;
+    return text;
 }

@@ -25,13 +25,13 @@ void table_free(table *t);
 
 #define TABLE_MAX_CELL 48
 
-/* "1,234,567"; returns `buffer`. */
-const char *text_grouped(uint64_t value, char *buffer, size_t size);
+/* "1,234,567"; returns `text`. */
+const char *text_grouped(uint64_t value, char *text, size_t size);
 /* "1.23 M", "349.15 M", "4.12 G"; below 1000 the number itself. */
-const char *text_scaled(double value, char *buffer, size_t size);
+const char *text_scaled(double value, char *text, size_t size);
 /* "12.3 MiB". */
-const char *text_bytes(uint64_t bytes, char *buffer, size_t size);
+const char *text_bytes(uint64_t bytes, char *text, size_t size);
 /* "1x3x224x224", unknown extents as "?", rank 0 as "scalar", an unknown rank as "?". */
-const char *text_shape(const cnn_shape *shape, char *buffer, size_t size);
+const char *text_shape(const cnn_shape *shape, char *text, size_t size);
 
 #endif

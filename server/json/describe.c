@@ -23,9 +23,17 @@ const char *json_filter_name(image_filter filter) {
 }
 
 void json_write_shape(json_writer *w, const cnn_shape *shape) {
+    if (shape->rank < 0) {
+        json_write_null(w);
+        return;
+    }
     json_write_begin_array(w);
-    for (int i = 0; i < shape->rank; i++)
-        json_write_int(w, shape->dims[i]);
+    for (int i = 0; i < shape->rank; i++) {
+        if (shape->dims[i] < 0)
+            json_write_null(w);
+        else
+            json_write_int(w, shape->dims[i]);
+    }
     json_write_end_array(w);
 }
 
@@ -86,7 +94,8 @@ void json_write_layers(json_writer *w, const cnn_summary *summary) {
         json_write_begin_object(w);
         write_tagged(w, "name", layer->name);
         write_tagged(w, "op", layer->op);
-        json_write_key(w, "shape");
+        write_tagged(w, "output", layer->output.name);
+        json_write_key(w, "output_shape");
         json_write_shape(w, &layer->output.shape);
         json_write_key(w, "params");
         json_write_uint(w, layer->params);

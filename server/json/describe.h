@@ -5,13 +5,13 @@
 #include "models/models.h"
 #include "json/writer.h"
 
-/* [1, 3, 224, 224]; extents that are not known are -1. */
+/* [1, 3, 224, 224]; extents that are not known are null, and so is a shape of unknown rank. */
 void json_write_shape(json_writer *w, const cnn_shape *shape);
 /* {"name", "dtype", "shape"} */
 void json_write_tensor_info(json_writer *w, const cnn_tensor_info *info);
 /* The "input" of model.json, complete, with "channels" and "layout". */
 void json_write_preprocessing(json_writer *w, const image_spec *spec);
-/* [{"name", "op", "shape", "params", "macs"}] */
+/* [{"name", "op", "output", "output_shape", "params", "macs"}] */
 void json_write_layers(json_writer *w, const cnn_summary *summary);
 /* An array of the labels. */
 void json_write_labels(json_writer *w, const served_model *model);
