@@ -82,8 +82,7 @@ typedef enum { IMAGE_RGB, IMAGE_BGR, IMAGE_GRAY } image_color;
 
 typedef enum {
     IMAGE_RESIZE_NONE,     /* as it is */
-    IMAGE_RESIZE_SHORTEST, /* shorter side to size, the other in proportion, as torchvision's
-                              Resize(int) */
+    IMAGE_RESIZE_SHORTEST, /* shorter side to size, the other in proportion, rounded */
     IMAGE_RESIZE_EXACT     /* to size, the proportions change */
 } image_resize;
 
@@ -101,7 +100,7 @@ typedef enum { IMAGE_NCHW, IMAGE_NHWC } image_layout;
 #define IMAGE_MAX_TENSOR_PIXELS (1 << 26) /* height x width of a tensor */
 
 /* What model.json's "input" says, plus what the graph says (layout, channels). Plain data: copy it
- * freely. The order of work is Pillow's and torchvision's: convert to grey if asked, resize, centre
+ * freely. The order of work: convert to grey if asked, resize, centre
  * crop (an image smaller than the crop is padded with pixel value 0), then
  * value = (pixel * scale - mean[c]) / std[c], c counting in the colour order fed. */
 typedef struct {

@@ -5,7 +5,8 @@
  * become, so that scaling, mean, std and the colour order cost one load per value and nothing is
  * stored in between.
  *
- * Sizes and offsets are those of torchvision.transforms.Resize and CenterCrop, rounding included.
+ * The longer side of a resized image is rounded to the nearest pixel; a centre crop with an odd
+ * margin leaves the larger half at the right or bottom.
  */
 #include "internal.h"
 
@@ -88,10 +89,10 @@ image_code image_spec_check(const image_spec *spec, image_error *err) {
 
 /* ---- sizes -------------------------------------------------------------------------------- */
 
-/* Half of an even or odd difference, as Python's round(difference / 2): ties go to even. */
-static int64_t half_to_even(int64_t difference) {
-    int64_t half = difference / 2;
-    return difference % 2 ? half + half % 2 : half;
+/* size * longer / shorter to the nearest integer, ties to the even one, as Python's round(). */
+static int64_t in_proportion(int64_t size, int64_t longer, int64_t shorter) {
+    int64_t whole = size * longer / shorter, twice = size * longer % shorter * 2;
+    return whole + (twice > shorter || (twice == shorter && whole % 2));
 }
 
 /* crop 0: none. */
@@ -105,7 +106,7 @@ static image_code make_span(int64_t resized, int crop, span *s, image_error *err
     bool pads = s->out > s->resized;
     s->count = pads ? s->resized : s->out;
     s->pad = pads ? (s->out - s->resized) / 2 : 0;
-    s->first = pads ? 0 : (int)half_to_even(s->resized - s->out);
+    s->first = pads ? 0 : (s->resized - s->out) / 2;
     return IMAGE_OK;
 }
 
@@ -122,8 +123,8 @@ static image_code plan(const image_spec *spec, int width, int height, span *x, s
         h = spec->size_h;
     } else if (spec->resize == IMAGE_RESIZE_SHORTEST) {
         int64_t shorter = w < h ? w : h;
-        w = w * spec->size_w / shorter;
-        h = h * spec->size_h / shorter;
+        w = in_proportion(spec->size_w, w, shorter);
+        h = in_proportion(spec->size_h, h, shorter);
     }
     image_code code = make_span(w, spec->crop_w, x, err);
     if (code == IMAGE_OK) code = make_span(h, spec->crop_h, y, err);

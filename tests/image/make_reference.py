@@ -300,14 +300,14 @@ def photos(files, data):
 
 
 def shortest(width, height, size):
-    """torchvision.transforms.functional._compute_resized_output_size"""
+    """The shorter side becomes size, the other one keeps the proportions."""
     short, long = (width, height) if width <= height else (height, width)
-    other = int(size * long / short)
+    other = round(size * long / short)
     return (size, other) if width <= height else (other, size)
 
 
 def center_crop(image, height, width):
-    """torchvision.transforms.functional.center_crop"""
+    """Odd margins: the larger half is at the right or bottom; small images are padded with 0."""
     w, h = image.size
     if width > w or height > h:
         left = (width - w) // 2 if width > w else 0
@@ -315,7 +315,7 @@ def center_crop(image, height, width):
         padded = Image.new(image.mode, (max(w, width), max(h, height)))
         padded.paste(image, (left, top))
         image, (w, h) = padded, padded.size
-    top, left = int(round((h - height) / 2.0)), int(round((w - width) / 2.0))
+    top, left = (h - height) // 2, (w - width) // 2
     return image.crop((left, top, left + width, top + height))
 
 

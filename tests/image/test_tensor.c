@@ -137,8 +137,7 @@ Test(tensor, pads_with_pixel_value_zero) {
     float out[5 * 6 * 3];
     cr_assert_eq(image_to_tensor(&img, &spec, 5, 6, out, NULL, NULL), IMAGE_OK);
     for (int y = 0; y < 5; y++)
-        for (int x = 0; x < 6;
-             x++) /* torchvision pads (6 - 3) / 2 = 1 and (5 - 2) / 2 = 1 before */
+        for (int x = 0; x < 6; x++) /* (6 - 3) / 2 = 1 and (5 - 2) / 2 = 1 before */
             for (int c = 0; c < 3; c++) {
                 bool inside = x >= 1 && x < 4 && y >= 1 && y < 3;
                 int v = inside ? img.pixels[((y - 1) * 3 + x - 1) * 3 + c] : 0;
