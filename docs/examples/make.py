@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Draws the pictures of this folder: `python3 make.py` (needs Pillow and NumPy)."""
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+HERE = Path(__file__).resolve().parent
+
+
+def pen_on_paper(strokes, size=(480, 360)):
+    """Ink strokes on unevenly lit paper, as a phone would see them."""
+    width, height = size
+    ink = Image.new("L", size, 0)
+    draw = ImageDraw.Draw(ink)
+    for stroke in strokes:
+        draw.line(stroke, fill=255, width=22, joint="curve")
+        for x, y in (stroke[0], stroke[-1]):
+            draw.ellipse((x - 11, y - 11, x + 11, y + 11), fill=255)
+    ink = np.asarray(ink.filter(ImageFilter.GaussianBlur(2)), np.float32)[..., None] / 255
+    light = np.linspace(1, 0.85, width)[None, :, None] * np.linspace(1, 0.92, height)[:, None, None]
+    paper = np.array([236, 229, 210]) * light
+    pixels = paper * (1 - ink) + np.array([38, 44, 92]) * ink
+    pixels += np.random.default_rng(7).normal(0, 4, pixels.shape)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+# A seven with a bar, as it is written in Europe.
+pen_on_paper([[(165, 95), (240, 88), (312, 92), (285, 150), (245, 215), (215, 290)],
+              [(205, 192), (295, 184)]]).save(HERE / "seven.jpg", quality=85)
+
+# 8 x 8, black but for its two middle columns.
+line = Image.new("L", (8, 8), 0)
+line.paste(255, (3, 0, 5, 8))
+line.save(HERE / "line.png")
