@@ -16,7 +16,7 @@ until grep -q '^cnnserve ready on' "$log"; do
     kill -0 "$server" || { cat "$log" >&2; exit 1; }
     sleep 0.1
 done
-url=$(sed -nE 's/^cnnserve ready on (http[^ ,]*).*/\1/p' "$log")
+url=$(sed -nE 's/^cnnserve ready on (http[^ ]*[0-9]).*/\1/p' "$log")
 
 # wrk ends by time, or when it is interrupted: the script does that once all answers have come.
 cat >"$script" <<'LUA'
