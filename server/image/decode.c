@@ -1,4 +1,5 @@
-/* decode.c: a whole file -> upright RGB pixels. The way down: signature, decoder, orientation. */
+/* decode.c: a whole file -> upright RGB pixels. The way down: signature, then the format's decoder.
+ */
 #include "internal.h"
 
 #include <inttypes.h>
@@ -87,11 +88,7 @@ image_code image_decode(const void *bytes, size_t size, const image_limits *limi
     image img = {0};
     int orientation = 1;
     image_code code = decode_format(format, bytes, size, &complete, &img, &orientation, err);
-    if (code == IMAGE_OK) code = orient_upright(&img, orientation, err);
-    if (code != IMAGE_OK) {
-        image_free(&img);
-        return code;
-    }
+    if (code != IMAGE_OK) return code;
     *out = img;
     if (info) *info = (image_info){format_name(format), img.width, img.height, orientation};
     return IMAGE_OK;

@@ -36,8 +36,9 @@ typedef struct {
     jmp_buf escape;
     size_t size;
     int max_scans;
+    int orientation;
     image img;
-    uint8_t *cmyk; /* one row; owned by libjpeg's pool */
+    uint8_t *cmyk; /* one row, or NULL if the file is not CMYK; owned by libjpeg's pool */
     const image_limits *limits;
     image_code code;
     image_error *err;
@@ -165,19 +166,44 @@ static void read_header(jpeg_job *job) {
     limit_scans(job);
 }
 
+/* Decodes the next row into out. */
+static void read_row(jpeg_job *job, uint8_t *out) {
+    bool cmyk = job->cmyk != NULL;
+    JSAMPROW row = cmyk ? job->cmyk : out;
+    while (jpeg_read_scanlines(&job->cinfo, &row, 1) != 1)
+        ;
+    if (cmyk) cmyk_to_rgb(row, out, (int)job->cinfo.output_width);
+}
+
+/* Decodes count rows into a strip and puts them in place. */
+static void read_strip(jpeg_job *job, uint8_t *strip, int count) {
+    int y = (int)job->cinfo.output_scanline;
+    for (int i = 0; i < count; i++)
+        read_row(job, strip + (size_t)i * job->cinfo.output_width * 3);
+    place_rows(&job->img, job->orientation, strip, y, count);
+}
+
+static void *pool_alloc(jpeg_job *job, size_t size) {
+    return job->cinfo.mem->alloc_large((j_common_ptr)&job->cinfo, JPOOL_IMAGE, size);
+}
+
 static void read_pixels(jpeg_job *job) {
     struct jpeg_decompress_struct *cinfo = &job->cinfo;
     jpeg_start_decompress(cinfo);
     int width = (int)cinfo->output_width, height = (int)cinfo->output_height;
-    image_code code = alloc_pixels(&job->img, width, height, 3, job->err);
+    bool swaps = orientation_swaps(job->orientation);
+    image_code code =
+        alloc_pixels(&job->img, swaps ? height : width, swaps ? width : height, 3, job->err);
     if (code != IMAGE_OK) give_up(job, code);
-    bool cmyk = cinfo->out_color_space == JCS_CMYK;
-    if (cmyk)
-        job->cmyk = cinfo->mem->alloc_large((j_common_ptr)cinfo, JPOOL_IMAGE, (size_t)width * 4);
-    while (cinfo->output_scanline < cinfo->output_height) {
-        uint8_t *out = job->img.pixels + (size_t)cinfo->output_scanline * (size_t)width * 3;
-        JSAMPROW row = cmyk ? job->cmyk : out;
-        if (jpeg_read_scanlines(cinfo, &row, 1) == 1 && cmyk) cmyk_to_rgb(row, out, width);
+    if (cinfo->out_color_space == JCS_CMYK) job->cmyk = pool_alloc(job, (size_t)width * 4);
+
+    if (job->orientation == 1) {
+        for (int y = 0; y < height; y++)
+            read_row(job, job->img.pixels + (size_t)y * (size_t)width * 3);
+    } else {
+        uint8_t *strip = pool_alloc(job, (size_t)width * 3 * STRIP_ROWS);
+        for (int y = 0; y < height; y += STRIP_ROWS)
+            read_strip(job, strip, height - y < STRIP_ROWS ? height - y : STRIP_ROWS);
     }
     jpeg_finish_decompress(cinfo); /* reads on to the end marker, which must be there */
 }
@@ -200,6 +226,7 @@ image_code decode_jpeg(const uint8_t *bytes, size_t size, const image_limits *li
     if (size >= 3 && bytes[2] != 0xFF)
         return image_fail(err, IMAGE_UNDECODABLE, "JPEG has no marker after its start");
     jpeg_job job = {.size = size, .limits = limits, .err = err, .code = IMAGE_UNDECODABLE};
+    job.orientation = find_orientation(bytes, size);
     job.cinfo.client_data = &job; /* jpeg_create_decompress keeps it; it may fail already */
     job.cinfo.err = jpeg_std_error(&job.errors);
     job.errors.error_exit = on_error;
@@ -221,7 +248,7 @@ image_code decode_jpeg(const uint8_t *bytes, size_t size, const image_limits *li
         image_free(&job.img);
         return job.code;
     }
-    *orientation = find_orientation(bytes, size);
+    *orientation = job.orientation;
     *out = job.img;
     return IMAGE_OK;
 }

@@ -246,8 +246,8 @@ static image_code decode_pixels(spng_ctx *ctx, image *img, image_error *err) {
 
 image_code decode_png(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                       int *orientation, image_error *err) {
-    int upright = 1;
-    image_code code = walk_chunks(bytes, size, limits, &upright, err);
+    int found = 1;
+    image_code code = walk_chunks(bytes, size, limits, &found, err);
     if (code != IMAGE_OK) return code;
     spng_ctx *ctx = spng_ctx_new(0);
     if (!ctx) return image_fail(err, IMAGE_MEMORY, "no memory to decode a PNG");
@@ -258,11 +258,12 @@ image_code decode_png(const uint8_t *bytes, size_t size, const image_limits *lim
     int error = spng_set_png_stream(ctx, stream_read, &stream);
     code = error ? spng_failed(error, err) : decode_pixels(ctx, &img, err);
     spng_ctx_free(ctx);
+    if (code == IMAGE_OK) code = orient_upright(&img, found, err);
     if (code != IMAGE_OK) {
         image_free(&img);
         return code;
     }
     *out = img;
-    *orientation = upright;
+    *orientation = found;
     return IMAGE_OK;
 }

@@ -141,9 +141,11 @@ image_code decode_webp(const uint8_t *bytes, size_t size, const image_limits *li
     if (!demuxer)
         return image_fail(err, IMAGE_UNDECODABLE, "WebP has a damaged container or header");
     image img = {0};
+    int found = find_orientation(demuxer);
     code = decode_first(demuxer, limits, &img, err);
+    if (code == IMAGE_OK) code = orient_upright(&img, found, err);
     if (code == IMAGE_OK) {
-        *orientation = find_orientation(demuxer);
+        *orientation = found;
         *out = img;
     } else {
         image_free(&img);

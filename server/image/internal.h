@@ -26,8 +26,8 @@ file_format sniff_format(const uint8_t *bytes, size_t size, const char **foreign
 
 /* ---- decoders (decode_*.c) ---------------------------------------------------------------- */
 
-/* Each decodes size bytes of its format as they lie, not yet oriented; *orientation is 1 to 8. Both
- * out parameters are written only on success. limits is complete (no zeros). */
+/* Each decodes size bytes of its format to an upright image; *orientation, 1 to 8, is what has been
+ * applied. Both out parameters are written only on success. limits is complete (no zeros). */
 image_code decode_jpeg(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                        int *orientation, image_error *err);
 image_code decode_png(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
@@ -55,7 +55,15 @@ static inline uint8_t over_white(uint8_t v, uint8_t a) {
 /* The orientation in an EXIF block with or without its "Exif\0\0" prefix; 1 if there is none. */
 int exif_orientation(const uint8_t *exif, size_t size);
 
-/* Turns and mirrors img so that an image of this orientation stands upright. */
+/* True if the upright picture is as wide as the stored one is high. */
+bool orientation_swaps(int orientation);
+
+/* Puts count stored rows, of which the first is row y, where they belong in the upright picture. */
+void place_rows(image *upright, int orientation, const uint8_t *rows, int y, int count);
+
+enum { STRIP_ROWS = 32 }; /* best placed at a time */
+
+/* Turns and mirrors img as stored so that it stands upright. On failure img is as it was. */
 image_code orient_upright(image *img, int orientation, image_error *err);
 
 /* ---- resampling (resample.c) -------------------------------------------------------------- */

@@ -1,22 +1,26 @@
 /* orient.c: applies an EXIF orientation.
  *
- * Every orientation is a walk over the source that starts in one of its corners and takes a fixed
- * step per output column and per output row; so one loop does all of them, in tiles, because four
- * of the eight read the source by columns.
+ * Every orientation is a walk over the upright picture that starts in one of its corners and takes
+ * a fixed step per stored column and per stored row. Stored rows are placed a strip at a time,
+ * while they are in the cache: JPEG's as they are decoded, so that phones' pictures, most of which
+ * are turned, never exist twice.
  */
 #include "internal.h"
 
 #include <string.h>
 
-enum { TILE = 32 };
-
-/* Where output pixel (x, y) lies in the source: origin + x * step_x + y * step_y, in pixels. */
+/* Where the stored pixel (x, y) belongs: origin + x * step_x + y * step_y, in pixels. */
 typedef struct {
     ptrdiff_t origin;
     ptrdiff_t step_x;
     ptrdiff_t step_y;
 } walk;
 
+bool orientation_swaps(int orientation) {
+    return orientation >= 5 && orientation <= 8;
+}
+
+/* w and h are those of the upright picture. */
 static walk walk_for(int orientation, ptrdiff_t w, ptrdiff_t h) {
     ptrdiff_t right = w - 1, bottom = (h - 1) * w;
     switch (orientation) {
@@ -29,38 +33,51 @@ static walk walk_for(int orientation, ptrdiff_t w, ptrdiff_t h) {
     case 5: /* transposed */
         return (walk){0, w, 1};
     case 6: /* to be turned by 90 degrees clockwise */
-        return (walk){bottom, -w, 1};
+        return (walk){right, w, -1};
     case 7: /* transposed along the other diagonal */
         return (walk){bottom + right, -w, -1};
     case 8: /* to be turned by 90 degrees counter-clockwise */
-        return (walk){right, w, -1};
+        return (walk){bottom, -w, 1};
     default:
         return (walk){0, 1, w};
     }
 }
 
-static void copy_tile(const uint8_t *source, walk from, image *to, int x0, int y0) {
-    int x1 = x0 + TILE < to->width ? x0 + TILE : to->width;
-    int y1 = y0 + TILE < to->height ? y0 + TILE : to->height;
-    for (int y = y0; y < y1; y++) {
-        uint8_t *out = to->pixels + ((size_t)y * (size_t)to->width + (size_t)x0) * 3;
-        ptrdiff_t at = from.origin + x0 * from.step_x + y * from.step_y;
-        for (int x = x0; x < x1; x++, out += 3, at += from.step_x)
-            memcpy(out, source + at * 3, 3);
+/* A loop over pixels: how many, and how far apart in the stored rows and in the upright picture. */
+typedef struct {
+    int count;
+    ptrdiff_t from;
+    ptrdiff_t to;
+} loop;
+
+void place_rows(image *upright, int orientation, const uint8_t *rows, int y, int count) {
+    bool swaps = orientation_swaps(orientation);
+    int width = swaps ? upright->height : upright->width;
+    walk to = walk_for(orientation, upright->width, upright->height);
+    loop columns = {width, 3, to.step_x * 3}, lines = {count, (ptrdiff_t)width * 3, to.step_y * 3};
+    loop outer = swaps ? columns : lines,
+         inner = swaps ? lines : columns; /* inner writes in a row */
+    uint8_t *out = upright->pixels + (to.origin + y * to.step_y) * 3;
+    for (int i = 0; i < outer.count; i++, rows += outer.from, out += outer.to) {
+        const uint8_t *p = rows;
+        uint8_t *q = out;
+        for (int k = 0; k < inner.count; k++, p += inner.from, q += inner.to)
+            memcpy(q, p, 3);
     }
 }
 
 image_code orient_upright(image *img, int orientation, image_error *err) {
     if (orientation <= 1 || orientation > 8) return IMAGE_OK;
-    bool swap = orientation >= 5;
+    bool swaps = orientation_swaps(orientation);
     image upright = {0};
-    image_code code = alloc_pixels(&upright, swap ? img->height : img->width,
-                                   swap ? img->width : img->height, 3, err);
+    image_code code = alloc_pixels(&upright, swaps ? img->height : img->width,
+                                   swaps ? img->width : img->height, 3, err);
     if (code != IMAGE_OK) return code;
-    walk from = walk_for(orientation, img->width, img->height);
-    for (int y = 0; y < upright.height; y += TILE)
-        for (int x = 0; x < upright.width; x += TILE)
-            copy_tile(img->pixels, from, &upright, x, y);
+    for (int y = 0; y < img->height; y += STRIP_ROWS) {
+        int left = img->height - y;
+        place_rows(&upright, orientation, img->pixels + (size_t)y * (size_t)img->width * 3, y,
+                   left < STRIP_ROWS ? left : STRIP_ROWS);
+    }
     image_free(img);
     *img = upright;
     return IMAGE_OK;
