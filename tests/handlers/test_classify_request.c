@@ -1,0 +1,187 @@
+/* Bodies and parameters of classify, without models. */
+#include "handlers/classify_request.h"
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static classify_request r;
+static classify_refusal why;
+
+static bool read_request(void) {
+    return classify_request_read(&x.request, 3, &r, &why);
+}
+
+static void query(const char *text) {
+    char target[2048];
+    snprintf(target, sizeof target, "/v1/classify?%s", text);
+    request_target("POST", target);
+}
+
+static void expect_refusal(int status, const char *code, const char *sentence) {
+    cr_expect_not(read_request());
+    cr_expect_eq(why.status, status, "%d %s", why.status, why.message);
+    cr_expect_str_eq(why.code, code);
+    cr_expect(strstr(why.message, sentence), "%s", why.message);
+}
+
+TestSuite(classify_request, .init = request_start, .fini = request_stop);
+
+Test(classify_request, a_raw_body_is_an_image_whatever_its_type) {
+    const char *types[] = {"image/png", "application/octet-stream",          "text/plain",
+                           "",          "application/x-www-form-urlencoded", "image/jpeg; q=1"};
+    request_body("DATA", 4);
+    for (size_t i = 0; i <= sizeof types / sizeof types[0]; i++) {
+        if (i > 0) request_type(types[i - 1]); /* the first time there is no such header */
+        cr_assert(read_request());
+        cr_expect_eq(r.image_count, 1);
+        cr_expect_eq(r.images[0].bytes, x.request.body, "not copied");
+        cr_expect_eq(r.images[0].size, 4);
+        cr_expect_null(r.images[0].name);
+        cr_expect_eq(r.top, 5);
+        cr_expect_eq(r.feature_count, 0);
+        cr_expect_eq(r.format, FEATURES_ARRAY);
+        cr_expect_not(r.timings);
+        classify_request_free(&r);
+    }
+}
+
+Test(classify_request, parameters_of_the_query) {
+    request_body("DATA", 4);
+    query("top=0&features=conv1,pool*&feature_format=base64&timings=1");
+    cr_assert(read_request(), "%s", why.message);
+    cr_expect_eq(r.top, 0);
+    cr_expect_str_eq(r.features[0], "conv1,pool*");
+    cr_expect_eq(r.format, FEATURES_BASE64);
+    cr_expect(r.timings);
+    classify_request_free(&r);
+    query("top=1000000&timings=false&feature_format=stats");
+    cr_assert(read_request());
+    cr_expect_eq(r.top, 1000000);
+    cr_expect_eq(r.format, FEATURES_STATS);
+    classify_request_free(&r);
+}
+
+Test(classify_request, wrong_parameters) {
+    const char *cases[][2] = {
+        {"top=1000001", "'top' has to be from 0 to 1000000"},
+        {"top=99999999999999999999", "'top' has to be from 0 to 1000000"},
+        {"top=-1", "'top' has to be an integer, not '-1'"},
+        {"top=", "'top' has to be an integer"},
+        {"top=1.5", "'top' has to be an integer"},
+        {"top=1&top=1", "'top' is given twice"},
+        {"features=a&features=b", "'features' is given twice"},
+        {"feature_format=Array", "'feature_format' has to be array, base64 or stats, not 'Array'"},
+        {"feature_format=png", "'feature_format' has to be"},
+        {"timings=yes", "'timings' has to be 0 or 1"},
+        {"feature=a", "there is no parameter 'feature'; did you mean 'features'"},
+        {"explain=cam", "there is no parameter 'explain'; there are 'top', 'features'"},
+        {"Top=1", "there is no parameter 'Top'; did you mean 'top'?"},
+    };
+    request_body("DATA", 4);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        query(cases[i][0]);
+        expect_refusal(400, "bad_request", cases[i][1]);
+    }
+}
+
+Test(classify_request, empty_bodies) {
+    expect_refusal(400, "bad_request", "the body is empty");
+    request_type("application/json");
+    expect_refusal(400, "bad_request", "the body is empty");
+}
+
+#define PART(head, data) "--B\r\nContent-Disposition: form-data; " head "\r\n\r\n" data "\r\n"
+#define PNG_PART(data)                                                                             \
+    "--B\r\nContent-Disposition: form-data; name=\"i\"\r\nContent-Type: "                          \
+    "image/png\r\n\r\n" data "\r\n"
+
+static void form(const char *parts) {
+    static char body[4096];
+    snprintf(body, sizeof body, "%s--B--", parts);
+    request_type("multipart/form-data; boundary=B");
+    request_body(body, strlen(body));
+}
+
+Test(classify_request, forms) {
+    form(PART("name=\"image\"; filename=\"a.jpg\"", "AA") PART("name=\"top\"", "7") PNG_PART("BBB")
+             PART("name=\"x\"; filename=\"\"", ""));
+    query("features=conv1");
+    cr_assert(read_request(), "%s", why.message);
+    cr_expect_eq(r.image_count, 2);
+    cr_expect_str_eq(r.images[0].name, "a.jpg");
+    cr_expect_eq(r.images[0].size, 2);
+    cr_expect_null(r.images[1].name);
+    cr_expect_eq(r.images[1].size, 3);
+    cr_expect_eq(r.top, 7);
+    cr_expect_str_eq(r.features[0], "conv1");
+    classify_request_free(&r);
+}
+
+Test(classify_request, wrong_forms) {
+    form(PART("name=\"top\"", "7"));
+    expect_refusal(400, "bad_request", "the form holds no file");
+    form(PART("name=\"image\"; filename=\"\"", ""));
+    expect_refusal(400, "bad_request", "the form holds no file");
+    form(PART("name=\"tops\"", "7") PNG_PART("A"));
+    expect_refusal(400, "bad_request", "did you mean 'top'");
+    form(PART("name=\"top\"", "x") PNG_PART("A"));
+    expect_refusal(400, "bad_request", "'top' has to be an integer");
+    form(PART("name=\"top\"", "1") PNG_PART("A"));
+    query("top=1");
+    expect_refusal(400, "bad_request", "'top' is given twice");
+    query("");
+    form(PNG_PART("A") PNG_PART("A") PNG_PART("A") PNG_PART("A"));
+    expect_refusal(413, "payload_too_large", "the request holds 4 images, the limit is 3");
+    request_type("multipart/form-data");
+    expect_refusal(400, "bad_request", "boundary");
+    request_type("multipart/form-data; boundary=other");
+    expect_refusal(400, "bad_request", "broken");
+    const char binary[] = PART("name=\"top\"", "1\0");
+    request_type("multipart/form-data; boundary=B");
+    char body[512];
+    memcpy(body, binary, sizeof binary - 1);
+    strcpy(body + sizeof binary - 1, "--B--");
+    request_body(body, sizeof binary - 1 + 5);
+    expect_refusal(400, "bad_request", "the form field 'top' is no text");
+}
+
+static void document(const char *text) {
+    request_type("application/json; charset=utf-8");
+    request_body(text, strlen(text));
+}
+
+Test(classify_request, documents) {
+    document("{\"images\": [\"QQ==\", {\"b64\": \"QkI=\", \"name\": \"n\"}], \"top\": 2,"
+             " \"features\": [\"a\", \"b\"], \"feature_format\": \"stats\", \"timings\": true}");
+    cr_assert(read_request(), "%s", why.message);
+    cr_expect_eq(r.image_count, 2);
+    cr_expect_arr_eq(r.images[1].bytes, "BB", 2);
+    cr_expect_str_eq(r.images[1].name, "n");
+    cr_expect_eq(r.top, 2);
+    cr_expect_eq(r.feature_count, 2);
+    cr_expect_eq(r.format, FEATURES_STATS);
+    cr_expect(r.timings);
+    classify_request_free(&r);
+}
+
+Test(classify_request, wrong_documents) {
+    document("{\"images\": []}");
+    expect_refusal(400, "bad_request", "the request holds no \"images\"");
+    document("{\"top\": 1}");
+    expect_refusal(400, "bad_request", "the request holds no \"images\"");
+    document("{\"images\": [\"QQ\"], \"top\": -1}");
+    expect_refusal(400, "bad_request", "'top' has to be from 0");
+    document("{\"images\": [\"QQ\"], \"feature_format\": \"xml\"}");
+    expect_refusal(400, "bad_request", "'feature_format' has to be");
+    document("{\"images\": [\"QQ\", \"QQ\", \"QQ\", \"QQ\"]}");
+    expect_refusal(413, "payload_too_large", "4 images");
+    document("{\"images\": [\"QQ\"], \"top\": 1}");
+    query("top=1");
+    expect_refusal(400, "bad_request", "'top' is given twice");
+    document("not json");
+    query("");
+    expect_refusal(400, "bad_request", "no valid JSON");
+}

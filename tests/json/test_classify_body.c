@@ -1,0 +1,94 @@
+#include "json/classify_body.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static classify_body body;
+static char message[512];
+
+static classify_body_code parse(const char *text) {
+    message[0] = '\0';
+    return classify_body_parse(text, strlen(text), 3, &body, message, sizeof message);
+}
+
+static void expect_bad(const char *text, const char *sentence) {
+    cr_expect_eq(parse(text), CLASSIFY_BODY_BAD, "%s", text);
+    cr_expect(strstr(message, sentence), "%s: %s", text, message);
+}
+
+Test(classify_body, every_form_of_image) {
+    cr_assert_eq(parse("{\"images\": [\"Zm9v\", \"data:image/png;base64,Zm8=\","
+                       " {\"b64\": \"DATA:;BASE64,Zg\", \"name\": \"n\\u00e4me\"}]}"),
+                 CLASSIFY_BODY_OK, "%s", message);
+    cr_assert_eq(body.image_count, 3);
+    cr_expect_eq(body.images[0].size, 3);
+    cr_expect_arr_eq(body.images[0].bytes, "foo", 3);
+    cr_expect_null(body.images[0].name);
+    cr_expect_eq(body.images[1].size, 2);
+    cr_expect_eq(body.images[2].size, 1);
+    cr_expect_str_eq(body.images[2].name, "n\xc3\xa4me");
+    cr_expect_null(body.features);
+    cr_expect_not(body.has_top);
+    classify_body_free(&body);
+}
+
+Test(classify_body, every_parameter) {
+    cr_assert_eq(parse("{\"images\": [], \"top\": -3, \"features\": [\"a\", \"b*\"],"
+                       " \"feature_format\": \"stats\", \"timings\": true}"),
+                 CLASSIFY_BODY_OK);
+    cr_expect(body.has_top && body.top == -3, "ranges are not looked at here");
+    cr_expect_eq(body.feature_count, 2);
+    cr_expect_str_eq(body.features[1], "b*");
+    cr_expect_str_eq(body.feature_format, "stats");
+    cr_expect(body.has_timings && body.timings);
+    classify_body_free(&body);
+    cr_assert_eq(parse("{\"features\": \"a,b\", \"timings\": 0}"), CLASSIFY_BODY_OK);
+    cr_expect_str_eq(body.features[0], "a,b");
+    cr_expect(body.has_timings && !body.timings);
+    classify_body_free(&body);
+}
+
+Test(classify_body, refusals_name_the_key) {
+    expect_bad("", "no valid JSON");
+    expect_bad("{\"images\": [\"Zm9v\"]", "no valid JSON");
+    expect_bad("{\"top\": 1, \"top\": 2}", "no valid JSON");
+    expect_bad("{} {}", "no valid JSON");
+    expect_bad("{\"images\": [\"\\u0000\"]}", "no valid JSON");
+    expect_bad("[]", "a JSON object, not an array");
+    expect_bad("{\"topp\": 1}", "unknown key 'topp'; did you mean 'top'?");
+    expect_bad("{\"explain\": \"cam\"}", "unknown key 'explain'");
+    expect_bad("{\"top\": \"3\"}", "\"top\" has to be an integer, not a string");
+    expect_bad("{\"top\": 3.0}", "not a fraction");
+    expect_bad("{\"features\": 3}", "\"features\" has to be an array of strings");
+    expect_bad("{\"features\": [\"a\", null]}", "not null");
+    expect_bad("{\"feature_format\": [\"a\"]}", "\"feature_format\" has to be a string");
+    expect_bad("{\"timings\": 2}", "\"timings\" has to be a boolean");
+    expect_bad("{\"images\": \"Zm9v\"}", "\"images\" has to be an array");
+    expect_bad("{\"images\": [1]}", "\"images\"[0] has to be a string or an object");
+    expect_bad("{\"images\": [\"Zm9v\", \"Zm9\\n\"]}",
+               "\"images\"[1] is no base64: it breaks off at "
+               "character 3");
+    expect_bad("{\"images\": [\"\"]}", "\"images\"[0] is empty");
+    expect_bad("{\"images\": [\"data:image/png,abc\"]}", "without ;base64");
+    expect_bad("{\"images\": [\"data:image/png;base64\"]}", "without ;base64");
+    expect_bad("{\"images\": [{\"name\": \"x\"}]}", "\"images\"[0] has no \"b64\"");
+    expect_bad("{\"images\": [{\"b64\": 7}]}", "\"images\"[0].\"b64\" has to be a string");
+    expect_bad("{\"images\": [{\"base64\": \"Zg\"}]}", "unknown key 'base64'");
+}
+
+Test(classify_body, too_many_images) {
+    cr_expect_eq(parse("{\"images\": [\"Zg\", \"Zg\", \"Zg\", \"Zg\"]}"), CLASSIFY_BODY_TOO_MANY);
+    cr_expect_str_eq(message, "the request holds 4 images, the limit is 3");
+}
+
+Test(classify_body, deep_nesting_is_refused) {
+    enum { DEPTH = 100000 };
+    char *text = malloc(2 * DEPTH + 1);
+    memset(text, '[', DEPTH);
+    memset(text + DEPTH, ']', DEPTH);
+    text[2 * DEPTH] = '\0';
+    expect_bad(text, "no valid JSON");
+    free(text);
+}
