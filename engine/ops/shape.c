@@ -40,13 +40,13 @@ static cnn_status reshape_extents(const graph_node *node, const cnn_shape *x, co
         else if (!cnn_mul_size(known, (size_t)extent, &known))
             return op_fail(node, err, CNN_LIMIT, "the shape has too many elements");
     }
+    bool fits = known == total;
     if (open >= 0) {
-        bool fits = known > 0 && total % known == 0 && (total > 0 || !allow_zero);
-        out->dims[open] = fits ? (int64_t)(total / known) : 0;
-        if (fits) known = total;
+        fits = known > 0 && total % known == 0; /* with an extent of 0 any number would do */
+        if (fits) out->dims[open] = (int64_t)(total / known);
     }
     char text[128], other[128];
-    if (known == total) return CNN_OK;
+    if (fits) return CNN_OK;
     return op_fail(node, err, CNN_INVALID_MODEL,
                    "the input's %zu elements (%s) do not fit the shape %s", total,
                    cnn_shape_text(x, text, sizeof text), cnn_shape_text(out, other, sizeof other));

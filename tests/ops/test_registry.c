@@ -1,0 +1,122 @@
+#include "node.h"
+
+#include <string.h>
+
+Test(registry, finds_by_version) {
+    cr_assert_eq(op_find("", "Clip", 6)->until, 10);
+    cr_assert_eq(op_find("", "Clip", 10)->since, 6);
+    cr_assert_eq(op_find("", "Clip", 11)->since, 11);
+    cr_assert_eq(op_find("ai.onnx", "Clip", 21), op_find("", "Clip", 13));
+    cr_assert_null(op_find("com.microsoft", "Clip", 1));
+    cr_assert_null(op_find("", "Gelu", 19));
+    cr_assert_not_null(op_find("", "Gelu", 20));
+    cr_assert_null(op_find("", "Upsample", 11));
+    cr_assert_null(op_find("", "clip", 11));
+}
+
+/* Every version of an operator belongs to one definition, and these follow on one another. */
+Test(registry, definitions_do_not_overlap) {
+    static const char *const names[] = {"Add",
+                                        "AveragePool",
+                                        "BatchNormalization",
+                                        "Cast",
+                                        "Clip",
+                                        "Constant",
+                                        "Dropout",
+                                        "Gemm",
+                                        "MaxPool",
+                                        "Pad",
+                                        "QuantizeLinear",
+                                        "ReduceSum",
+                                        "Reshape",
+                                        "Resize",
+                                        "Shape",
+                                        "Slice",
+                                        "Softmax",
+                                        "Split",
+                                        "Squeeze",
+                                        "TopK"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const op_def *previous = NULL;
+        for (int opset = 1; opset <= 30; opset++) {
+            const op_def *op = op_find("", names[i], opset);
+            cr_assert(op || !previous, "%s is missing in version %d", names[i], opset);
+            if (op && previous && op != previous)
+                cr_assert_eq(previous->until + 1, op->since, "%s", names[i]);
+            previous = op;
+        }
+        cr_assert_not_null(previous);
+    }
+}
+
+Test(registry, nearest_name) {
+    cr_assert_str_eq(op_nearest("Convv"), "Conv");
+    cr_assert_str_eq(op_nearest("Maxpool"), "MaxPool");
+    cr_assert_str_eq(op_nearest("BatchNormalisation"), "BatchNormalization");
+    cr_assert_str_eq(op_nearest("Gelu"), "Gelu");
+    cr_assert_null(op_nearest("NonMaxSuppressionOfBoxes"));
+    char longest[300];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[299] = '\0';
+    cr_assert_null(op_nearest(longest));
+}
+
+static cnn_shape dims(int rank, int64_t a, int64_t b, int64_t c) {
+    return (cnn_shape){rank, {a, b, c}};
+}
+
+Test(helpers, broadcast) {
+    cnn_shape out, a = dims(3, 2, 1, 4), b = dims(2, 3, 1, 0), bad = dims(2, 3, 3, 0);
+    cr_assert(op_broadcast(&a, &b, &out));
+    cnn_shape want = dims(3, 2, 3, 4);
+    cr_assert(cnn_shape_equal(&out, &want));
+    cr_assert_not(op_broadcast(&a, &bad, &out));
+    cr_assert(cnn_shape_equal(&out, &want), "a refusal changes nothing");
+    cnn_shape zero = dims(1, 0, 0, 0), one = dims(1, 1, 0, 0), scalar = dims(0, 0, 0, 0);
+    cr_assert(op_broadcast(&zero, &one, &out));
+    cr_assert_eq(out.dims[0], 0);
+    cr_assert(op_broadcast(&scalar, &b, &out));
+    cr_assert(cnn_shape_equal(&out, &b));
+}
+
+Test(helpers, axis) {
+    int axis = 99;
+    cr_assert(op_axis(-1, 3, &axis));
+    cr_assert_eq(axis, 2);
+    cr_assert(op_axis(-3, 3, &axis));
+    cr_assert_eq(axis, 0);
+    cr_assert_not(op_axis(3, 3, &axis));
+    cr_assert_not(op_axis(-4, 3, &axis));
+    cr_assert_not(op_axis(0, 0, &axis));
+    cr_assert_not(op_axis(INT64_MIN, 3, &axis));
+}
+
+/* Unused axes are neutral, so that loops may run over three. */
+Test(helpers, window) {
+    node_test *t = node_begin("MaxPool", 11);
+    ATTR_INTS(t, "kernel_shape", 3, 2);
+    ATTR_INTS(t, "strides", 2, 1);
+    ATTR_INTS(t, "pads", 1, 0, 2, 1);
+    cnn_shape in = {4, {1, 1, 6, 5}};
+    op_window w;
+    cr_assert_eq(op_window_read(t->node, &in, NULL, &w, NULL), CNN_OK);
+    cr_assert_eq(w.spatial, 2);
+    cr_assert_eq(w.out[0], (6 + 3 - 3) / 2 + 1);
+    cr_assert_eq(w.out[1], 5 + 1 - 2 + 1);
+    cr_assert_eq(w.pad_begin[0], 1);
+    cr_assert_eq(w.pad_end[0], 2);
+    cr_assert_eq(w.pad_end[1], 1);
+    cr_assert(w.in[2] == 1 && w.kernel[2] == 1 && w.stride[2] == 1 && w.dilation[2] == 1 &&
+              w.out[2] == 1 && w.pad_begin[2] == 0 && w.pad_end[2] == 0);
+    node_end(t);
+}
+
+Test(helpers, set_output_keeps_the_limits) {
+    node_test *t = node_begin("Expand", 13);
+    IN(t, DIMS(1), 1);
+    CONSTANT_INTS(t, 4294967296.0);
+    node_fails(t, CNN_LIMIT, "output 0 has shape 4294967296, but extents must lie in 0 to");
+    t = node_begin("Identity", 13);
+    node_absent(t);
+    node_fails(t, CNN_INVALID_MODEL, "input 0 is missing");
+}
