@@ -67,7 +67,7 @@ static bool is_old(const graph_node *node) {
 
 static cnn_status read_attributes(const graph_node *node, resize *r, cnn_error *err) {
     bool old = is_old(node);
-    int m, t, n;
+    int m = 0, t = 0, n = 0;
     const char *name = graph_attr_string(node, "mode", "nearest");
     if (old && (strcmp(name, "bilinear") == 0 || strcmp(name, "trilinear") == 0))
         m = LINEAR;
@@ -122,7 +122,7 @@ static const tensor *if_filled(const tensor *t) {
 static cnn_status apply_sizes(const graph_node *node, const axis_list *l, const tensor *sizes,
                               resize *r, cnn_error *err) {
     static const char *const policies[] = {"stretch", "not_larger", "not_smaller"};
-    int policy;
+    int policy = 0;
     TRY(read_name(node, "keep_aspect_ratio_policy", "stretch", policies, ARRAY_LENGTH(policies),
                   &policy, err));
     double common = policy == 1 ? INFINITY : 0;
