@@ -2,29 +2,11 @@
  * Binding: concrete input shapes in, a type and a shape for every live value out.
  *
  * One walk in execution order. After a node's shapes are inferred, a node whose inputs are all
- * constant is computed on the spot and dropped; so shape arithmetic, casts of weights and the like
- * are gone before anybody plans. A constant is released as soon as its last user has been folded
- * away, which keeps the peak at one converted tensor rather than at two copies of the weights.
- *
- * Folding is bounded in bytes and in multiply-accumulates, because both are the file's choice. What
- * exceeds the bounds is not an error: the node simply stays and runs with the others. Values whose
- * extents depend on data that is known only at run time (NonZero and its like) are refused.
+ * constant is folded; so shape arithmetic, casts of weights and the like are gone before anybody
+ * plans. Values whose extents depend on data that is known only at run time (NonZero and its like)
+ * are refused.
  */
-#include "graph/graph.h"
-#include "ops/op.h"
-
-#include <stdlib.h>
-
-/* What one graph_bind may make constant: bytes of results, multiply-accumulates spent. */
-#define MAX_FOLDED_BYTES ((size_t)2 << 30)
-#define MAX_FOLDED_MACS  (UINT64_C(1) << 30)
-
-typedef struct folding {
-    size_t bytes_left;
-    uint64_t macs_left;
-    const tensor *in[GRAPH_MAX_NODE_ARGS];
-    tensor *out[GRAPH_MAX_NODE_ARGS];
-} folding;
+#include "graph/fold.h"
 
 /* ---- inputs ---- */
 
@@ -120,7 +102,7 @@ static cnn_status check_outputs(const graph *g, const graph_node *node, cnn_erro
     return CNN_OK;
 }
 
-static cnn_status infer(graph *g, graph_node *node, cnn_error *err) {
+cnn_status graph_infer(graph *g, graph_node *node, cnn_error *err) {
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] >= 0)
             g->values[node->outputs[i]].has_shape = false; /* what the file claims is not used */
@@ -128,115 +110,48 @@ static cnn_status infer(graph *g, graph_node *node, cnn_error *err) {
     return status == CNN_OK ? check_outputs(g, node, err) : status;
 }
 
-/* ---- folding ---- */
-
-static bool all_outputs_constant(const graph *g, const graph_node *node) {
-    for (size_t i = 0; i < node->output_count; i++)
-        if (node->outputs[i] >= 0 && !g->values[node->outputs[i]].constant) return false;
-    return true;
-}
-
-/* Collects the inputs in f->in; false if one of them is not constant. */
-static bool constant_inputs(const graph *g, const graph_node *node, folding *f) {
-    if (node->input_count > GRAPH_MAX_NODE_ARGS || node->output_count > GRAPH_MAX_NODE_ARGS)
-        return false;
-    for (size_t i = 0; i < node->input_count; i++) {
-        f->in[i] = node->inputs[i] < 0 ? NULL : g->values[node->inputs[i]].constant;
-        if (node->inputs[i] >= 0 && !f->in[i]) return false;
+/* Somebody may ask for a value that nobody makes any more. */
+static cnn_status check_graph_outputs(const graph *g, cnn_error *err) {
+    for (size_t i = 0; i < g->output_count; i++) {
+        const graph_value *v = &g->values[g->outputs[i]];
+        bool fed = false;
+        for (size_t j = 0; !fed && j < g->input_count; j++)
+            fed = g->inputs[j] == g->outputs[i];
+        if (!fed && !v->constant && v->producer < 0)
+            return cnn_fail(err, CNN_NOT_FOUND, "tensor '%.100s' is not computed by the model",
+                            v->name);
     }
-    return true;
-}
-
-/* Takes what the node costs off the budget; false, nothing being taken, if it is too much. */
-static bool afford(const graph *g, const graph_node *node, folding *f) {
-    size_t bytes = 0, elements, each;
-    for (size_t i = 0; i < node->output_count; i++) {
-        if (node->outputs[i] < 0) continue;
-        const graph_value *v = &g->values[node->outputs[i]];
-        size_t item = cnn_dtype_size(v->dtype);
-        if (item == 0 || !cnn_shape_elements(&v->shape, &elements) ||
-            !cnn_mul_size(elements, item, &each) || !cnn_add_size(bytes, each, &bytes))
-            return false;
-    }
-    uint64_t macs = node->op->macs ? node->op->macs(g, node) : 0;
-    if (bytes > f->bytes_left || macs > f->macs_left) return false;
-    f->bytes_left -= bytes;
-    f->macs_left -= macs;
-    return true;
-}
-
-static void release_outputs(const graph_node *node, folding *f) {
-    for (size_t i = 0; i < node->output_count; i++) {
-        tensor_unref(f->out[i]);
-        f->out[i] = NULL;
-    }
-}
-
-/* Computes a node whose inputs stand in f->in and makes its outputs constants. */
-static cnn_status compute(graph *g, const graph_node *node, folding *f, cnn_error *err) {
-    cnn_status status = CNN_OK;
-    for (size_t i = 0; i < node->output_count; i++)
-        f->out[i] = NULL;
-    for (size_t i = 0; status == CNN_OK && i < node->output_count; i++)
-        if (node->outputs[i] >= 0) {
-            const graph_value *v = &g->values[node->outputs[i]];
-            status = tensor_create(v->dtype, &v->shape, &f->out[i], err);
-        }
-    if (status == CNN_OK) {
-        node->op->eval(node, f->in, f->out);
-        for (size_t i = 0; i < node->output_count; i++)
-            if (node->outputs[i] >= 0) graph_set_constant(g, node->outputs[i], f->out[i]);
-    }
-    release_outputs(node, f);
-    return status;
-}
-
-static void unuse(graph *g, int value) {
-    if (value < 0) return;
-    graph_value *v = &g->values[value];
-    if (--v->uses == 0 && v->constant) {
-        tensor_unref(v->constant);
-        v->constant = NULL;
-    }
-}
-
-/* Cuts a folded node loose from its values; graph_drop_dead_nodes then removes it. */
-static void detach(graph *g, graph_node *node) {
-    for (size_t i = 0; i < node->output_count; i++) {
-        if (node->outputs[i] >= 0) g->values[node->outputs[i]].producer = -1;
-        node->outputs[i] = -1;
-    }
-    for (size_t i = 0; i < node->input_count; i++) {
-        unuse(g, node->inputs[i]);
-        node->inputs[i] = -1;
-    }
-}
-
-static cnn_status fold(graph *g, graph_node *node, folding *f, cnn_error *err) {
-    if (!all_outputs_constant(g, node)) {
-        if (!node->op->eval || !constant_inputs(g, node, f) || !afford(g, node, f)) return CNN_OK;
-        cnn_status status = compute(g, node, f, err);
-        if (status != CNN_OK) return status;
-    }
-    detach(g, node);
     return CNN_OK;
 }
 
 cnn_status graph_bind(graph *g, const cnn_shape *input_shapes, cnn_error *err) {
-    cnn_status status = bind_inputs(g, input_shapes, err);
+    cnn_status status = check_graph_outputs(g, err);
+    if (status == CNN_OK) status = bind_inputs(g, input_shapes, err);
     if (status != CNN_OK) return status;
-    folding *f = calloc(1, sizeof *f);
-    if (!f) return cnn_fail_memory(err, sizeof *f);
-    f->bytes_left = MAX_FOLDED_BYTES;
-    f->macs_left = MAX_FOLDED_MACS;
+    folding *f = folding_create();
+    if (!f) return cnn_fail(err, CNN_OUT_OF_MEMORY, "out of memory while inferring shapes");
     graph_drop_dead_nodes(g); /* also counts uses */
     graph_drop_unused_constants(g);
     for (size_t i = 0; status == CNN_OK && i < g->node_count; i++) {
-        status = infer(g, g->nodes[i], err);
-        if (status == CNN_OK) status = fold(g, g->nodes[i], f, err);
+        status = graph_infer(g, g->nodes[i], err);
+        if (status == CNN_OK) status = folding_apply(f, g, g->nodes[i], err);
     }
-    free(f);
+    folding_free(f);
     graph_drop_dead_nodes(g);
     graph_drop_unused_constants(g);
     return status;
+}
+
+bool graph_fix_input(graph *g, size_t index, tensor *t) {
+    const graph_value *input = &g->values[g->inputs[index]];
+    bool fits =
+        input->dtype == t->dtype && (!input->has_shape || input->shape.rank == t->shape.rank);
+    for (int i = 0; fits && input->has_shape && i < t->shape.rank; i++)
+        fits = input->shape.dims[i] < 0 || input->shape.dims[i] == t->shape.dims[i];
+    if (!fits) return false;
+    graph_set_constant(g, g->inputs[index], t);
+    g->input_count--;
+    for (size_t i = index; i < g->input_count; i++)
+        g->inputs[i] = g->inputs[i + 1];
+    return true;
 }

@@ -1,5 +1,5 @@
 /* Editing: uses, and what becomes of nodes that nobody uses. */
-#include "graph/graph.h"
+#include "graph/fold.h"
 
 static void count(graph *g, int value, int by) {
     if (value >= 0) g->values[value].uses += (uint32_t)by;
@@ -67,6 +67,17 @@ static void set_producer(graph *g, const graph_node *node, int producer) {
         if (node->outputs[i] >= 0) g->values[node->outputs[i]].producer = producer;
 }
 
+/* Closes the gaps in the list of nodes. */
+static void compact(graph *g) {
+    size_t kept = 0;
+    for (size_t i = 0; i < g->node_count; i++)
+        if (g->nodes[i]) {
+            set_producer(g, g->nodes[i], (int)kept);
+            g->nodes[kept++] = g->nodes[i];
+        }
+    g->node_count = kept;
+}
+
 void graph_drop_dead_nodes(graph *g) {
     graph_update_uses(g);
     /* Backwards, so that a node's death is known before its producers are looked at. */
@@ -78,13 +89,20 @@ void graph_drop_dead_nodes(graph *g) {
         graph_node_free(node);
         g->nodes[i] = NULL;
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < g->node_count; i++)
-        if (g->nodes[i]) {
-            set_producer(g, g->nodes[i], (int)kept);
-            g->nodes[kept++] = g->nodes[i];
-        }
-    g->node_count = kept;
+    compact(g);
+}
+
+void graph_drop_detached_nodes(graph *g) {
+    for (size_t i = 0; i < g->node_count; i++) {
+        graph_node *node = g->nodes[i];
+        bool detached = true;
+        for (size_t j = 0; detached && j < node->output_count; j++)
+            detached = node->outputs[j] < 0;
+        if (!detached) continue;
+        graph_node_free(node);
+        g->nodes[i] = NULL;
+    }
+    compact(g);
 }
 
 void graph_drop_unused_constants(graph *g) {

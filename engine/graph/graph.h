@@ -18,6 +18,7 @@
 
 /* Limits on what a model file may hold; each error names the one that it hit. */
 #define GRAPH_MAX_NODES        100000
+#define GRAPH_MAX_PORTS        4096 /* inputs, and outputs, of the graph */
 #define GRAPH_MAX_NODE_ARGS    4096
 #define GRAPH_MAX_NODE_ATTRS   256
 #define GRAPH_MAX_NAME_BYTES   1000
@@ -179,6 +180,17 @@ void graph_drop_dead_nodes(graph *g);
 void graph_drop_unused_constants(graph *g);
 /* Puts nodes into execution order; CNN_INVALID_MODEL names a node on a cycle. */
 cnn_status graph_sort(graph *g, cnn_error *err);
+
+/*
+ * Computes what depends on constants alone and drops those nodes; the constants that only they have
+ * used are released. Needs no shapes of inputs. Fails only for lack of memory.
+ */
+cnn_status graph_fold_constants(graph *g, cnn_error *err);
+/*
+ * Makes input `index` a constant, so that what graph_bind infers may depend on its content; the
+ * inputs behind it move up. False if type or shape do not fit. Before graph_bind.
+ */
+bool graph_fix_input(graph *g, size_t index, tensor *t);
 
 /*
  * Binds the inputs (one concrete shape each; see cnn_summary_create for NULL), infers all types and

@@ -6,9 +6,10 @@
  * nodes are not sorted works too), the graph's outputs, the sort.
  *
  * An initializer that is also a graph input (usual before IR version 4) counts as an initializer:
- * it cannot be fed. Types of intermediate values are not read; graph_bind infers them. Not read at
- * all: metadata, training information, quantisation annotations. Refused where the graph needs
- * them: functions, sparse tensors, graphs as attributes, tensors of strings.
+ * it cannot be fed. Nodes that depend on constants alone are computed right away; their results are
+ * constants of the graph. Types of intermediate values are not read; graph_bind infers them. Not
+ * read at all: metadata, training information, quantisation annotations. Refused where the graph
+ * needs them: functions, sparse tensors, graphs as attributes, tensors of strings.
  */
 #include "onnx/internal.h"
 #include "ops/op.h"
@@ -68,6 +69,11 @@ static cnn_status check_file(loader *l) {
     if (l->proto->n_node > GRAPH_MAX_NODES)
         return cnn_fail(l->err, CNN_LIMIT, "the graph has %zu nodes, at most %d are supported",
                         l->proto->n_node, GRAPH_MAX_NODES);
+    if (l->proto->n_output > GRAPH_MAX_PORTS ||
+        l->proto->n_input > l->proto->n_initializer + GRAPH_MAX_PORTS)
+        return cnn_fail(l->err, CNN_LIMIT,
+                        "the graph has %zu inputs and %zu outputs, at most %d are supported",
+                        l->proto->n_input, l->proto->n_output, GRAPH_MAX_PORTS);
     if (l->proto->n_sparse_initializer > 0)
         return cnn_fail(l->err, CNN_UNSUPPORTED, "sparse initializers are not supported");
     return check_opset(l);
@@ -362,6 +368,9 @@ static cnn_status connect_nodes(loader *l) {
 
 static cnn_status finish(loader *l) {
     cnn_status status = graph_sort(l->g, l->err);
+    if (status != CNN_OK) return status;
+    /* Casts of weights and the like are done here once, not for every plan. */
+    status = graph_fold_constants(l->g, l->err);
     if (status != CNN_OK) return status;
     for (size_t i = 0; i < l->g->node_count; i++)
         l->g->nodes[i]->origin = (int)i;

@@ -28,7 +28,8 @@
 /*
  * Reads a serialized ModelProto. Weights in external files are looked for within `directory`; NULL
  * refuses them. The graph is sorted, its operators are known, every value that is used has an
- * origin; shapes are not inferred yet (graph_bind).
+ * origin, and what depends on constants alone has been computed; shapes are not inferred yet
+ * (graph_bind).
  */
 cnn_status onnx_load(const void *bytes, size_t size, const char *directory, graph **out,
                      cnn_error *err);

@@ -134,7 +134,7 @@ Test(bind, too_much_to_fold_is_left_to_the_run) {
     graph *g = make_graph(13);
     int x = make_input(g, "x", SHAPE(1));
     int big = make(g, "Expand", "big", 2, make_number(g, "one", 1),
-                   make_ints(g, "size", 1, (int64_t[]){(INT64_C(3) << 30) / 4}));
+                   make_ints(g, "size", 1, (int64_t[]){1 << 30}));
     int y = make(g, "Add", "y", 2, x, big);
     cr_assert(graph_add_output(g, y));
     cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK, "%s", err.message);
@@ -167,5 +167,63 @@ Test(bind, an_absent_output_is_fine) {
     cr_assert(graph_add_output(g, y));
     cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK, "%s", err.message);
     check_graph(g);
+    graph_free(g);
+}
+
+Test(bind, refuses_outputs_that_nobody_makes) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(2)), gone = graph_add_value(g, "gone");
+    cr_assert(graph_add_output(g, make(g, "Relu", "y", 1, x)) && graph_add_output(g, gone));
+    expect(g, NULL, CNN_NOT_FOUND);
+    cr_assert_str_eq(err.message, "tensor 'gone' is not computed by the model");
+}
+
+Test(bind, an_input_may_be_an_output) {
+    graph *g = make_graph(13);
+    cr_assert(graph_add_output(g, make_input(g, "x", SHAPE(2))));
+    expect(g, NULL, CNN_OK);
+}
+
+/* ---- before binding ---- */
+
+Test(fold, needs_no_shapes_of_inputs) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(-1, -1));
+    g->values[x].has_shape = false;
+    int w = make_number(g, "w", -2), r = make(g, "Neg", "r", 1, w);
+    int y = make(g, "Mul", "y", 2, x, r), unused = make(g, "Neg", "unused", 1, y);
+    int broken =
+        make(g, "Add", "broken", 2, make_random(g, "a", SHAPE(2)), make_random(g, "b", SHAPE(3)));
+    make(g, "Relu", "broken2", 1, broken);
+    cr_assert(graph_add_output(g, y));
+    cr_assert_eq(graph_fold_constants(g, &err), CNN_OK);
+    cr_assert_eq(g->node_count, 4, "only the constant one is gone");
+    cr_assert_eq(tensor_number(g->values[r].constant, 0), 2);
+    cr_assert_null(g->values[w].constant);
+    cr_assert_eq(g->values[y].producer, 0);
+    cr_assert_eq(g->values[unused].producer, 1);
+    check_graph(g);
+    graph_free(g);
+}
+
+Test(fold, an_input_can_be_fixed) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(2, 3)), shape = make_input(g, "shape", SHAPE(-1));
+    int z = make_input(g, "z", SHAPE(6));
+    g->values[shape].dtype = CNN_INT64;
+    cr_assert(graph_add_output(g, make(g, "Add", "y", 2, make(g, "Reshape", "r", 2, x, shape), z)));
+    tensor *t = NULL, *wrong = NULL;
+    cr_assert_eq(tensor_create(CNN_INT64, &SHAPE(1), &t, NULL), CNN_OK);
+    cr_assert_eq(tensor_create(CNN_INT64, &SHAPE(1, 1), &wrong, NULL), CNN_OK);
+    ((int64_t *)t->data)[0] = -1;
+    cr_assert_not(graph_fix_input(g, 0, t), "another type");
+    cr_assert_not(graph_fix_input(g, 1, wrong), "another rank");
+    cr_assert(graph_fix_input(g, 1, t));
+    tensor_unref(t);
+    tensor_unref(wrong);
+    cr_assert_eq(g->input_count, 2);
+    cr_assert_eq(g->inputs[1], z);
+    cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(g->values[g->outputs[0]].shape.dims[0], 6);
     graph_free(g);
 }

@@ -194,6 +194,24 @@ Test(load, unused_initializers_are_released) {
     graph_free(g);
 }
 
+/* A float16 weight behind a Cast, as converters to half precision write it. */
+Test(load, casts_of_weights_are_done) {
+    file f = small_model();
+    set_raw(add_initializer(&f, "h", CNN_FLOAT16, 1, (int64_t[]){1}), (uint16_t[]){0x4000}, 2);
+    Onnx__AttributeProto *to = add_attribute(add_node(&f, "Cast", "h", "s"), "to", 2);
+    to->has_i = 1;
+    to->i = CNN_FLOAT32;
+    add_node(&f, "Mul", "y s", "z");
+    add_output(&f, "z", 0, NULL);
+    graph *g = load(f);
+    cr_assert_eq(g->node_count, 3);
+    cr_assert_str_eq(g->nodes[2]->op->name, "Mul");
+    cr_assert_eq(g->nodes[2]->origin, 2);
+    cr_assert_eq(tensor_number(g->values[graph_find_value(g, "s")].constant, 0), 2);
+    cr_assert_null(g->values[graph_find_value(g, "h")].constant);
+    graph_free(g);
+}
+
 Test(load, absent_arguments) {
     file f = small_model();
     add_node(&f, "Clip", "y - -", "z");

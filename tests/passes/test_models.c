@@ -178,9 +178,10 @@ Test(models, mnist) {
     cr_assert_eq(check_rewrites(load_model("models/mnist-cntk"), NULL), 6);
 }
 
-Test(models, squeezenet) {
-    /* 26 Conv with Relu, 3 MaxPool, 8 Concat, GlobalAveragePool, Softmax */
-    cr_assert_eq(check_rewrites(load_model("models/squeezenet1.1"), &SHAPE(1, 3, 224, 224)), 39);
+Test(models, first_layers_of_squeezenet) {
+    graph *g = load_model("models/squeezenet1.1");
+    g->outputs[0] = g->nodes[9]->outputs[0]; /* binding drops what lies behind it */
+    check_rewrites(g, NULL);
 }
 
 /* Nodes that are left of an architecture; its numbers are left out, they would take long. */
@@ -191,6 +192,11 @@ static void expect_nodes(const char *name, size_t nodes) {
     check_graph(g);
     cr_assert_eq(g->node_count, nodes, "%zu nodes", g->node_count);
     graph_free(g);
+}
+
+Test(models, squeezenet) {
+    /* 26 Conv with Relu, 3 MaxPool, 8 Concat, GlobalAveragePool, Softmax */
+    expect_nodes("models/squeezenet1.1", 39);
 }
 
 Test(models, resnet50) {

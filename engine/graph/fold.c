@@ -1,0 +1,151 @@
+/*
+ * Constant folding: nodes that compute constants from constants are computed once and dropped.
+ *
+ * A constant is released as soon as its last user has been folded away, which keeps the peak at one
+ * converted tensor rather than at two copies of the weights. Folding is bounded in bytes and in
+ * multiply-accumulates, because both are the file's choice. What exceeds the bounds is not an
+ * error: the node simply stays and runs with the others.
+ */
+#include "graph/fold.h"
+
+#include <stdlib.h>
+
+struct folding {
+    size_t bytes_left;
+    uint64_t macs_left;
+    const tensor *in[GRAPH_MAX_NODE_ARGS];
+    tensor *out[GRAPH_MAX_NODE_ARGS];
+};
+
+folding *folding_create(void) {
+    folding *f = calloc(1, sizeof *f);
+    if (f) {
+        f->bytes_left = MAX_FOLDED_BYTES;
+        f->macs_left = MAX_FOLDED_MACS;
+    }
+    return f;
+}
+
+void folding_free(folding *f) {
+    free(f);
+}
+
+static bool all_outputs_constant(const graph *g, const graph_node *node) {
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] >= 0 && !g->values[node->outputs[i]].constant) return false;
+    return true;
+}
+
+/* Collects the inputs in f->in; false if one of them is not constant. */
+static bool constant_inputs(const graph *g, const graph_node *node, folding *f) {
+    if (node->input_count > GRAPH_MAX_NODE_ARGS || node->output_count > GRAPH_MAX_NODE_ARGS)
+        return false;
+    for (size_t i = 0; i < node->input_count; i++) {
+        f->in[i] = node->inputs[i] < 0 ? NULL : g->values[node->inputs[i]].constant;
+        if (node->inputs[i] >= 0 && !f->in[i]) return false;
+    }
+    return true;
+}
+
+/* Takes what the node costs off the budget; false, nothing being taken, if it is too much. */
+static bool afford(const graph *g, const graph_node *node, folding *f) {
+    size_t bytes = 0, elements, each;
+    for (size_t i = 0; i < node->input_count; i++)
+        if (f->in[i] && !cnn_add_size(bytes, f->in[i]->bytes, &bytes)) return false;
+    for (size_t i = 0; i < node->output_count; i++) {
+        if (node->outputs[i] < 0) continue;
+        const graph_value *v = &g->values[node->outputs[i]];
+        size_t item = cnn_dtype_size(v->dtype);
+        if (item == 0 || !cnn_shape_elements(&v->shape, &elements) ||
+            !cnn_mul_size(elements, item, &each) || !cnn_add_size(bytes, each, &bytes))
+            return false;
+    }
+    uint64_t macs = node->op->macs ? node->op->macs(g, node) : 0;
+    if (bytes > f->bytes_left || macs > f->macs_left) return false;
+    f->bytes_left -= bytes;
+    f->macs_left -= macs;
+    return true;
+}
+
+static void release_outputs(const graph_node *node, folding *f) {
+    for (size_t i = 0; i < node->output_count; i++) {
+        tensor_unref(f->out[i]);
+        f->out[i] = NULL;
+    }
+}
+
+/* Computes a node whose inputs stand in f->in and makes its outputs constants. */
+static cnn_status compute(graph *g, const graph_node *node, folding *f, cnn_error *err) {
+    cnn_status status = CNN_OK;
+    for (size_t i = 0; i < node->output_count; i++)
+        f->out[i] = NULL;
+    for (size_t i = 0; status == CNN_OK && i < node->output_count; i++)
+        if (node->outputs[i] >= 0) {
+            const graph_value *v = &g->values[node->outputs[i]];
+            status = tensor_create(v->dtype, &v->shape, &f->out[i], err);
+        }
+    if (status == CNN_OK) {
+        node->op->eval(node, f->in, f->out);
+        for (size_t i = 0; i < node->output_count; i++)
+            if (node->outputs[i] >= 0) graph_set_constant(g, node->outputs[i], f->out[i]);
+    }
+    release_outputs(node, f);
+    return status;
+}
+
+static void unuse(graph *g, int value) {
+    if (value < 0) return;
+    graph_value *v = &g->values[value];
+    if (--v->uses == 0 && v->constant) {
+        tensor_unref(v->constant);
+        v->constant = NULL;
+    }
+}
+
+/* Cuts a folded node loose from its values. */
+static void detach(graph *g, graph_node *node) {
+    for (size_t i = 0; i < node->output_count; i++) {
+        if (node->outputs[i] >= 0) g->values[node->outputs[i]].producer = -1;
+        node->outputs[i] = -1;
+    }
+    for (size_t i = 0; i < node->input_count; i++) {
+        unuse(g, node->inputs[i]);
+        node->inputs[i] = -1;
+    }
+}
+
+cnn_status folding_apply(folding *f, graph *g, graph_node *node, cnn_error *err) {
+    if (!all_outputs_constant(g, node)) {
+        if (!node->op->eval || !constant_inputs(g, node, f) || !afford(g, node, f)) return CNN_OK;
+        cnn_status status = compute(g, node, f, err);
+        if (status != CNN_OK) return status;
+    }
+    detach(g, node);
+    return CNN_OK;
+}
+
+/* Worth folding: every input is constant, and somebody uses a result. */
+static bool is_candidate(const graph *g, const graph_node *node) {
+    bool used = false;
+    for (size_t i = 0; i < node->input_count; i++)
+        if (node->inputs[i] >= 0 && !g->values[node->inputs[i]].constant) return false;
+    for (size_t i = 0; !used && i < node->output_count; i++)
+        used = node->outputs[i] >= 0 && g->values[node->outputs[i]].uses > 0;
+    return used;
+}
+
+cnn_status graph_fold_constants(graph *g, cnn_error *err) {
+    folding *f = folding_create();
+    cnn_status status = CNN_OK;
+    if (!f) return cnn_fail(err, CNN_OUT_OF_MEMORY, "out of memory while folding constants");
+    graph_update_uses(g);
+    for (size_t i = 0; status == CNN_OK && i < g->node_count; i++) {
+        graph_node *node = g->nodes[i];
+        /* What cannot be inferred is left for graph_bind to name, if it is needed at all. */
+        if (is_candidate(g, node) && graph_infer(g, node, NULL) == CNN_OK)
+            status = folding_apply(f, g, node, err);
+    }
+    folding_free(f);
+    graph_drop_detached_nodes(g);
+    return status;
+}
