@@ -1,0 +1,253 @@
+/* Element-wise kernels, softmax and layout changes against the reference. */
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+/* Checks `got` against `want` and that cutting the range did not change a bit. */
+static void check(const guarded *got, const guarded *cut, const guarded *want, double relative,
+                  const char *isa, const char *what) {
+    for (size_t i = 0; i < got->count; i++)
+        cr_assert(
+            close_enough(got->data[i], want->data[i], relative * fabs(want->data[i]) + 0x1p-22),
+            "%s %s: [%zu] of %zu: got %.9g, want %.9g", isa, what, i, got->count, got->data[i],
+            want->data[i]);
+    cr_assert_eq(memcmp(got->data, cut->data, got->count * sizeof(float)), 0,
+                 "%s %s: bits differ when the range is cut", isa, what);
+}
+
+/* Arrays of one case: operands and results, each ending at an inaccessible page. */
+typedef struct arrays {
+    size_t count, at; /* `at`: where the second run is cut */
+    guarded a, b, got, cut, want;
+    float lanes[LANES], shift[LANES];
+} arrays;
+
+static arrays arrays_create(rng *r, size_t count, size_t at) {
+    arrays s = {.count = count, .at = at};
+    guarded *all[] = {&s.a, &s.b, &s.got, &s.cut, &s.want};
+    bool at_end = rng_chance(r, 70);
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+        *all[i] = guarded_create(count, at_end);
+    rng_fill(r, s.a.data, count);
+    rng_fill(r, s.b.data, count);
+    rng_fill(r, s.lanes, LANES);
+    rng_fill(r, s.shift, LANES);
+    for (size_t i = 0; i < count; i++) {
+        s.a.data[i] *= rng_chance(r, 10) ? 100 : 4;
+        if (fabsf(s.b.data[i]) < 0.01f) s.b.data[i] = 1;
+        if (fabsf(s.a.data[i]) < 0.01f) s.a.data[i] = 1;
+    }
+    for (int i = 0; i < LANES; i++)
+        if (fabsf(s.lanes[i]) < 0.01f) s.lanes[i] = 1;
+    return s;
+}
+
+static void arrays_free(arrays *s) {
+    guarded_free(&s->a);
+    guarded_free(&s->b);
+    guarded_free(&s->got);
+    guarded_free(&s->cut);
+    guarded_free(&s->want);
+}
+
+/* Calls `call(k, at, n, out)` whole, cut, and for the reference. */
+#define CHECK(k, s, what, relative, call)                                                          \
+    do {                                                                                           \
+        call((&kernels_reference), 0, (s)->count, (s)->want.data);                                 \
+        call((k), 0, (s)->count, (s)->got.data);                                                   \
+        call((k), 0, (s)->at, (s)->cut.data);                                                      \
+        call((k), (s)->at, (s)->count - (s)->at, (s)->cut.data);                                   \
+        check(&(s)->got, &(s)->cut, &(s)->want, relative, (k)->isa, what);                         \
+    } while (0)
+
+static size_t random_count(rng *r) {
+    return (size_t)(rng_chance(r, 80) ? rng_int(r, 1, 300) : rng_int(r, 1, 10000));
+}
+
+Test(elementwise, unary) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    rng r = rng_seed(20);
+    for (int i = 0; i < 400; i++) {
+        size_t n = random_count(&r);
+        arrays s = arrays_create(&r, n, (size_t)rng_int(&r, 0, (int)n));
+        act_params act = random_act(&r);
+#define CALL(k, from, size, out) (k)->unary(s.a.data + (from), (out) + (from), size, act)
+        for (size_t t = 0; t < count; t++)
+            CHECK(all[t], &s, "unary", 4e-7, CALL);
+#undef CALL
+        arrays_free(&s);
+    }
+}
+
+Test(elementwise, binary) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    rng r = rng_seed(21);
+    for (int i = 0; i < 400; i++) {
+        size_t n = random_count(&r);
+        arrays s = arrays_create(&r, n, (size_t)rng_int(&r, 0, (int)n));
+        act_params act = random_act(&r);
+        binary_op op = (binary_op)rng_int(&r, BINARY_ADD, BINARY_DIV);
+        bool swapped = rng_chance(&r, 50);
+#define CALL(k, from, size, out)                                                                   \
+    (k)->binary(s.a.data + (from), s.b.data + (from), (out) + (from), size, op, act)
+        for (size_t t = 0; t < count; t++)
+            CHECK(all[t], &s, "binary", 1e-6, CALL);
+#undef CALL
+#define CALL(k, from, size, out)                                                                   \
+    (k)->binary_scalar(s.a.data + (from), 0.7f, (out) + (from), size, op, swapped, act)
+        for (size_t t = 0; t < count; t++)
+            CHECK(all[t], &s, "binary_scalar", 1e-6, CALL);
+#undef CALL
+        arrays_free(&s);
+    }
+}
+
+Test(elementwise, lanes) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    rng r = rng_seed(22);
+    for (int i = 0; i < 400; i++) {
+        size_t n = (random_count(&r) + LANES) / LANES * LANES;
+        arrays s = arrays_create(&r, n, (size_t)rng_int(&r, 0, (int)(n / LANES)) * LANES);
+        act_params act = random_act(&r);
+        binary_op op = (binary_op)rng_int(&r, BINARY_ADD, BINARY_DIV);
+        bool swapped = rng_chance(&r, 50);
+#define CALL(k, from, size, out)                                                                   \
+    (k)->binary_lanes(s.a.data + (from), s.lanes, (out) + (from), size, op, swapped, act)
+        for (size_t t = 0; t < count; t++)
+            CHECK(all[t], &s, "binary_lanes", 1e-6, CALL);
+#undef CALL
+#define CALL(k, from, size, out)                                                                   \
+    (k)->affine_lanes(s.a.data + (from), s.lanes, s.shift, (out) + (from), size, act)
+        for (size_t t = 0; t < count; t++)
+            CHECK(all[t], &s, "affine_lanes", 1e-6, CALL);
+#undef CALL
+        arrays_free(&s);
+    }
+}
+
+Test(elementwise, in_place) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    rng r = rng_seed(23);
+    for (size_t t = 0; t < count; t++) {
+        arrays s = arrays_create(&r, 5000, 0);
+        act_params act = {ACT_SILU, 0, 0};
+        all[t]->binary(s.a.data, s.b.data, s.got.data, s.count, BINARY_MUL, act);
+        all[t]->binary(s.a.data, s.b.data, s.a.data, s.count, BINARY_MUL, act);
+        cr_assert_eq(memcmp(s.a.data, s.got.data, s.count * sizeof(float)), 0);
+        all[t]->unary(s.b.data, s.got.data, s.count, act);
+        all[t]->unary(s.b.data, s.b.data, s.count, act);
+        cr_assert_eq(memcmp(s.b.data, s.got.data, s.count * sizeof(float)), 0);
+        arrays_free(&s);
+    }
+}
+
+Test(elementwise, special_values) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    const float in[] = {NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1e38f, -1e38f, 100, -100, 1e-40f};
+    enum { COUNT = ARRAY_LENGTH(in) };
+    for (size_t t = 0; t < count; t++)
+        for (int kind = ACT_NONE; kind <= ACT_SILU; kind++) {
+            act_params act = {(activation)kind, 0.1f, 0.5f};
+            float got[COUNT], want[COUNT];
+            all[t]->unary(in, got, COUNT, act);
+            kernels_reference.unary(in, want, COUNT, act);
+            for (int i = 0; i < COUNT; i++)
+                cr_assert(close_enough(got[i], want[i], 1e-6 * fabs(want[i]) + 1e-38),
+                          "%s act %d of %g: got %g, want %g", all[t]->isa, kind, in[i], got[i],
+                          want[i]);
+        }
+}
+
+/* The exponential, seen through softmax of two numbers and log-softmax. */
+Test(softmax, accuracy) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    for (size_t t = 0; t < count; t++)
+        for (float x = 0; x < 103; x += 0.0137f) {
+            float in[2] = {0, -x}, got[2];
+            all[t]->softmax(in, got, 2, false);
+            double want = exp(-(double)x) / (1 + exp(-(double)x));
+            cr_assert(fabs(got[1] - want) <= 4 * 0x1p-24 * want + 0x1p-149, "%s: e^-%g: %.9g, %.9g",
+                      all[t]->isa, x, got[1], want);
+        }
+}
+
+Test(softmax, random_rows) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    rng r = rng_seed(24);
+    for (int i = 0; i < 300; i++) {
+        size_t n = random_count(&r);
+        guarded in = guarded_create(n, true), got = guarded_create(n, true);
+        guarded want = guarded_create(n, true);
+        float scale = rng_chance(&r, 30) ? 1e5f : 10, offset = rng_chance(&r, 30) ? 1e6f : 0;
+        for (size_t j = 0; j < n; j++)
+            in.data[j] = rng_float(&r) * scale + offset;
+        for (size_t t = 0; t < count; t++)
+            for (int log = 0; log < 2; log++) {
+                kernels_reference.softmax(in.data, want.data, n, log);
+                all[t]->softmax(in.data, got.data, n, log);
+                for (size_t j = 0; j < n; j++)
+                    cr_assert(close_enough(got.data[j], want.data[j],
+                                           4e-6 * fabs(want.data[j]) + (log ? 1e-6 : 1e-38)),
+                              "%s: got %g, want %g", all[t]->isa, got.data[j], want.data[j]);
+            }
+        guarded_free(&in);
+        guarded_free(&got);
+        guarded_free(&want);
+    }
+}
+
+/* ---- layout ---- */
+
+static void layout_case(const kernel_table *k, const blocked *v, bool nhwc, rng *r) {
+    size_t dense = (size_t)v->n * v->c * v->h * v->w;
+    halo pad = {v->top, v->left, v->bottom, v->right};
+    guarded in = guarded_create(dense, true), back = guarded_create(dense, true);
+    tensor_memory got = tensor_memory_create(v->n, v->c, v->h, v->w, v->lanes, pad, true);
+    tensor_memory want = tensor_memory_like(&got);
+    tensor_memory_mark(&got);
+    tensor_memory_mark(&want);
+    rng_fill(r, in.data, dense);
+    for (int n = 0; n < v->n; n++)
+        for (int b = 0; b < v->blocks; b++)
+            for (int y0 = 0, y1; y0 < v->h; y0 = y1) {
+                rows_tile t = {n, b, y0, y1 = rng_int(r, y0 + 1, v->h)};
+                k->block(in.data, nhwc, &got.view, &t);
+                kernels_reference.block(in.data, nhwc, &want.view, &t);
+                k->unblock(&got.view, back.data, nhwc, &t);
+            }
+    tensor_memory_check_same(&got, &want, k->isa);
+    cr_assert_eq(memcmp(in.data, back.data, dense * sizeof(float)), 0, "%s: round trip", k->isa);
+    guarded_free(&in);
+    guarded_free(&back);
+    tensor_memory_free(&got);
+    tensor_memory_free(&want);
+}
+
+Test(layout, random_shapes) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    rng r = rng_seed(25);
+    for (int i = 0; i < 300; i++) {
+        blocked v = {.n = rng_int(&r, 1, 2), .c = rng_int(&r, 1, 50), .lanes = LANES};
+        if (rng_chance(&r, 30)) v.c = v.lanes = rng_int(&r, 1, 4);
+        v.blocks = (v.c + v.lanes - 1) / v.lanes;
+        v.h = rng_int(&r, 1, 8);
+        v.w = rng_int(&r, 1, 40);
+        v.top = v.left = rng_int(&r, 0, 2);
+        v.bottom = rng_int(&r, 0, 2);
+        v.right = rng_int(&r, 0, 2);
+        for (size_t t = 0; t < count; t++) {
+            layout_case(all[t], &v, false, &r);
+            layout_case(all[t], &v, true, &r);
+        }
+    }
+}
