@@ -135,8 +135,8 @@ static cnn_status read_elements(Onnx__TensorProto *p, cnn_dtype dtype, const cha
 
 cnn_status onnx_tensor(onnx_source *source, Onnx__TensorProto *proto, const char *label,
                        tensor **out, cnn_error *err) {
-    cnn_dtype dtype;
-    cnn_shape shape;
+    cnn_dtype dtype = CNN_FLOAT32;
+    cnn_shape shape = {0};
     size_t elements, bytes;
     void *data = NULL;
     cnn_status status = onnx_dtype(proto->data_type, label, &dtype, err);
