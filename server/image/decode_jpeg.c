@@ -170,8 +170,7 @@ static void read_header(jpeg_job *job) {
 static void read_row(jpeg_job *job, uint8_t *out) {
     bool cmyk = job->cmyk != NULL;
     JSAMPROW row = cmyk ? job->cmyk : out;
-    while (jpeg_read_scanlines(&job->cinfo, &row, 1) != 1)
-        ;
+    if (jpeg_read_scanlines(&job->cinfo, &row, 1) != 1) truncated(&job->cinfo);
     if (cmyk) cmyk_to_rgb(row, out, (int)job->cinfo.output_width);
 }
 

@@ -330,7 +330,7 @@ def resized(image, color, mode, size, name, crop):
 
 def resize_cases():
     """(source width, source height, seed, colour, mode, (height, width), filter, crop (0, 0: none))"""
-    sizes = [(1, 1), (1, 9), (9, 1), (2, 3), (37, 53), (64, 64), (224, 224), (225, 223), (300, 200)]
+    sizes = [(1, 1), (1, 9), (9, 1), (2, 3), (3, 4), (37, 53), (64, 64), (224, 224), (225, 223), (300, 200)]
     sizes += [(641, 479), (1000, 7), (5, 1200), (97, 640), (1023, 769)]
     ways = [
         ("shortest", (64, 64), (56, 56)),
@@ -340,6 +340,7 @@ def resize_cases():
         ("exact", (224, 224), (201, 202)),
         ("exact", (7, 300), (0, 0)),
         ("exact", (1, 1), (0, 0)),
+        ("exact", (196, 47), (0, 0)),  # 3 -> 47, 4 -> 196: rounding makes windows one sample longer
         ("exact", (50, 50), (63, 64)),
         ("none", (0, 0), (32, 33)),
         ("none", (0, 0), (301, 300)),
