@@ -20,6 +20,13 @@ const op_def *op_find(const char *domain, const char *name, int opset) {
     return NULL;
 }
 
+const op_def *op_definition(size_t index) {
+    for (size_t f = 0; f < ARRAY_LENGTH(families); f++)
+        for (const op_def *op = families[f]; op->name; op++)
+            if (index-- == 0) return op;
+    return NULL;
+}
+
 #define NAME_MAX_LENGTH 63
 
 /* Levenshtein distance; names longer than NAME_MAX_LENGTH are infinitely far. */
