@@ -7,8 +7,8 @@
 
 static const char *const send_instead = "send JPEG, PNG or WebP";
 
-image_code check_size(const char *format, uint64_t width, uint64_t height,
-                      const image_limits *limits, image_error *err) {
+image_code image_check_size(const char *format, uint64_t width, uint64_t height,
+                            const image_limits *limits, image_error *err) {
     if (width == 0 || height == 0)
         return image_fail(err, IMAGE_UNDECODABLE, "%s is empty: %" PRIu64 "x%" PRIu64 " pixels",
                           format, width, height);
@@ -23,7 +23,8 @@ image_code check_size(const char *format, uint64_t width, uint64_t height,
     return IMAGE_OK;
 }
 
-image_code alloc_pixels(image *img, int width, int height, int bytes_per_pixel, image_error *err) {
+image_code image_alloc_pixels(image *img, int width, int height, int bytes_per_pixel,
+                              image_error *err) {
     size_t bytes;
     if (__builtin_mul_overflow((size_t)width, (size_t)height, &bytes) ||
         __builtin_mul_overflow(bytes, (size_t)bytes_per_pixel, &bytes) ||

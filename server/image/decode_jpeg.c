@@ -160,7 +160,7 @@ static void read_header(jpeg_job *job) {
     struct jpeg_decompress_struct *cinfo = &job->cinfo;
     jpeg_read_header(cinfo, TRUE);
     image_code code =
-        check_size("JPEG", cinfo->image_width, cinfo->image_height, job->limits, job->err);
+        image_check_size("JPEG", cinfo->image_width, cinfo->image_height, job->limits, job->err);
     if (code != IMAGE_OK) give_up(job, code);
     choose_colours(job);
     limit_scans(job);
@@ -192,7 +192,7 @@ static void read_pixels(jpeg_job *job) {
     int width = (int)cinfo->output_width, height = (int)cinfo->output_height;
     bool swaps = orientation_swaps(job->orientation);
     image_code code =
-        alloc_pixels(&job->img, swaps ? height : width, swaps ? width : height, 3, job->err);
+        image_alloc_pixels(&job->img, swaps ? height : width, swaps ? width : height, 3, job->err);
     if (code != IMAGE_OK) give_up(job, code);
     if (cinfo->out_color_space == JCS_CMYK) job->cmyk = pool_alloc(job, (size_t)width * 4);
 

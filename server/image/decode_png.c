@@ -84,7 +84,7 @@ static image_code next_chunk(const uint8_t *bytes, size_t size, size_t *at, chun
 static image_code check_header(const chunk *c, const image_limits *limits, image_error *err) {
     if (!is_type(c, "IHDR") || c->length != 13)
         return image_fail(err, IMAGE_UNDECODABLE, "PNG does not begin with a header (IHDR)");
-    return check_size("PNG", read_u32(c->bytes + 8), read_u32(c->bytes + 12), limits, err);
+    return image_check_size("PNG", read_u32(c->bytes + 8), read_u32(c->bytes + 12), limits, err);
 }
 
 /* From the signature to IEND; what comes after it is ignored. */
@@ -94,13 +94,16 @@ static image_code walk_chunks(const uint8_t *bytes, size_t size, const image_lim
         return image_fail(err, IMAGE_UNDECODABLE, "PNG ends after %zu of at least %d bytes", size,
                           SIGNATURE_SIZE);
     size_t at = SIGNATURE_SIZE;
+    bool exif_seen = false; /* one is allowed */
     chunk c = {0};
     image_code code = next_chunk(bytes, size, &at, &c, err);
     if (code == IMAGE_OK) code = check_header(&c, limits, err);
     while (code == IMAGE_OK && !is_type(&c, "IEND")) {
         code = next_chunk(bytes, size, &at, &c, err);
-        if (code == IMAGE_OK && is_type(&c, "eXIf"))
+        if (code == IMAGE_OK && is_type(&c, "eXIf") && !exif_seen) {
             *orientation = exif_orientation(c.bytes + 8, c.length);
+            exif_seen = true;
+        }
     }
     return code;
 }
@@ -236,7 +239,7 @@ static image_code decode_pixels(spng_ctx *ctx, image *img, image_error *err) {
                               SPNG_DECODE_TRNS | SPNG_DECODE_PROGRESSIVE);
     if (error) return spng_failed(error, err);
 
-    image_code code = alloc_pixels(img, (int)ihdr.width, (int)ihdr.height, 3, err);
+    image_code code = image_alloc_pixels(img, (int)ihdr.width, (int)ihdr.height, 3, err);
     if (code != IMAGE_OK) return code;
     uint8_t *line = malloc((size_t)ihdr.width * (size_t)form.bytes_per_pixel);
     error = line ? read_scanlines(ctx, &ihdr, &form, line, img) : SPNG_EMEM;

@@ -28,7 +28,8 @@ static image_code check_claimed_size(const uint8_t *bytes, size_t size, const im
                                      image_error *err) {
     WebPBitstreamFeatures features;
     if (WebPGetFeatures(bytes, size, &features) != VP8_STATUS_OK) return IMAGE_OK;
-    return check_size("WebP", (uint64_t)features.width, (uint64_t)features.height, limits, err);
+    return image_check_size("WebP", (uint64_t)features.width, (uint64_t)features.height, limits,
+                            err);
 }
 
 static const char *status_text(VP8StatusCode status) {
@@ -51,7 +52,7 @@ static image_code decode_frame(const WebPIterator *frame, image *img, int bytes_
     WebPDecoderConfig config;
     if (!WebPInitDecoderConfig(&config))
         return image_fail(err, IMAGE_UNDECODABLE, "WebP: the installed libwebp does not fit");
-    image_code code = alloc_pixels(img, frame->width, frame->height, bytes_per_pixel, err);
+    image_code code = image_alloc_pixels(img, frame->width, frame->height, bytes_per_pixel, err);
     if (code != IMAGE_OK) return code;
     size_t stride = (size_t)frame->width * (size_t)bytes_per_pixel;
     config.output.colorspace = bytes_per_pixel == 4 ? MODE_RGBA : MODE_RGB;
@@ -84,7 +85,7 @@ static void drop_alpha(image *img) {
 static image_code place_on_canvas(image *img, int x, int y, int width, int height,
                                   image_error *err) {
     image canvas = {0};
-    image_code code = alloc_pixels(&canvas, width, height, 3, err);
+    image_code code = image_alloc_pixels(&canvas, width, height, 3, err);
     if (code != IMAGE_OK) return code;
     memset(canvas.pixels, 255, (size_t)width * (size_t)height * 3);
     for (int row = 0; row < img->height; row++)
@@ -100,7 +101,7 @@ static image_code decode_first(const WebPDemuxer *demuxer, const image_limits *l
                                image_error *err) {
     uint32_t width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH);
     uint32_t height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT);
-    image_code code = check_size("WebP", width, height, limits, err);
+    image_code code = image_check_size("WebP", width, height, limits, err);
     if (code != IMAGE_OK) return code;
     WebPIterator frame;
     if (!WebPDemuxGetFrame(demuxer, 1, &frame))

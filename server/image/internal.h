@@ -36,11 +36,13 @@ image_code decode_webp(const uint8_t *bytes, size_t size, const image_limits *li
                        int *orientation, image_error *err);
 
 /* IMAGE_OK if an image of this size may be decoded. format is for the message: "JPEG". */
-image_code check_size(const char *format, uint64_t width, uint64_t height,
-                      const image_limits *limits, image_error *err);
+image_code image_check_size(const char *format, uint64_t width, uint64_t height,
+                            const image_limits *limits, image_error *err);
 
-/* Allocates img->pixels for a size that check_size has passed, bytes_per_pixel being 3 or 4. */
-image_code alloc_pixels(image *img, int width, int height, int bytes_per_pixel, image_error *err);
+/* Allocates img->pixels for a size that image_check_size has passed, bytes_per_pixel being 3 or 4.
+ */
+image_code image_alloc_pixels(image *img, int width, int height, int bytes_per_pixel,
+                              image_error *err);
 
 /* ---- alpha -------------------------------------------------------------------------------- */
 

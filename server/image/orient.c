@@ -70,8 +70,8 @@ image_code orient_upright(image *img, int orientation, image_error *err) {
     if (orientation <= 1 || orientation > 8) return IMAGE_OK;
     bool swaps = orientation_swaps(orientation);
     image upright = {0};
-    image_code code = alloc_pixels(&upright, swaps ? img->height : img->width,
-                                   swaps ? img->width : img->height, 3, err);
+    image_code code = image_alloc_pixels(&upright, swaps ? img->height : img->width,
+                                         swaps ? img->width : img->height, 3, err);
     if (code != IMAGE_OK) return code;
     for (int y = 0; y < img->height; y += STRIP_ROWS) {
         int left = img->height - y;
