@@ -61,35 +61,25 @@ static cnn_status conv_infer(graph *g, graph_node *node, cnn_error *err) {
     return op_set_output(g, node, 0, op_input(g, node, 0)->dtype, &out, err);
 }
 
-/* Input position of output position `o` and kernel position `k` on axis `i`; -1 in the padding. */
-static inline int64_t conv_position(const op_window *w, int i, int64_t o, int64_t k) {
-    int64_t position = o * w->stride[i] - w->pad_begin[i] + k * w->dilation[i];
-    return position < w->in[i] ? position : -1;
-}
-
-/* Sum over one input plane: x is (I0, I1, I2), w is (K0, K1, K2). */
+/* Sum over one input plane: x is (I0, I1, I2), w is (K0, K1, K2), `r` where they meet. */
 ALWAYS_INLINE double conv_plane(cnn_dtype type, const op_window *p, const void *x, size_t x_start,
-                                const void *w, size_t w_start, const int64_t *o) {
+                                const void *w, size_t w_start, const window_range r[3]) {
     double sum = 0;
-    for (int64_t k0 = 0; k0 < p->kernel[0]; k0++) {
-        int64_t i0 = conv_position(p, 0, o[0], k0);
-        for (int64_t k1 = 0; k1 < p->kernel[1] && i0 >= 0; k1++) {
-            int64_t i1 = conv_position(p, 1, o[1], k1);
-            for (int64_t k2 = 0; k2 < p->kernel[2] && i1 >= 0; k2++) {
-                int64_t i2 = conv_position(p, 2, o[2], k2);
-                if (i2 < 0) continue;
-                size_t i = (size_t)((i0 * p->in[1] + i1) * p->in[2] + i2);
-                size_t k = (size_t)((k0 * p->kernel[1] + k1) * p->kernel[2] + k2);
-                sum += real_at(type, x, x_start + i) * real_at(type, w, w_start + k);
-            }
+    for (int64_t k0 = r[0].lo; k0 < r[0].hi; k0++)
+        for (int64_t k1 = r[1].lo; k1 < r[1].hi; k1++) {
+            int64_t i0 = r[0].first + k0 * p->dilation[0], i1 = r[1].first + k1 * p->dilation[1];
+            size_t x_row = x_start + (size_t)((i0 * p->in[1] + i1) * p->in[2]);
+            size_t w_row = w_start + (size_t)((k0 * p->kernel[1] + k1) * p->kernel[2]);
+            for (int64_t k2 = r[2].lo; k2 < r[2].hi; k2++)
+                sum += real_at(type, x, x_row + (size_t)(r[2].first + k2 * p->dilation[2])) *
+                       real_at(type, w, w_row + (size_t)k2);
         }
-    }
     return sum;
 }
 
-/* One output element: image n, output channel m, position o. */
+/* One output element: image n, output channel m, window `r`. */
 ALWAYS_INLINE double conv_element(cnn_dtype type, const conv *p, const tensor *const *in, int64_t n,
-                                  int64_t m, const int64_t *o) {
+                                  int64_t m, const window_range r[3]) {
     const op_window *w = &p->window;
     int64_t c_group = p->c / p->group, c_first = m / (p->m / p->group) * c_group;
     size_t x_plane = eval_volume(w->in);
@@ -97,7 +87,7 @@ ALWAYS_INLINE double conv_element(cnn_dtype type, const conv *p, const tensor *c
     double sum = 0;
     for (int64_t c = 0; c < c_group; c++)
         sum += conv_plane(type, w, in[0]->data, (size_t)(n * p->c + c_first + c) * x_plane,
-                          in[1]->data, (size_t)(m * c_group + c) * w_plane, o);
+                          in[1]->data, (size_t)(m * c_group + c) * w_plane, r);
     return sum;
 }
 
@@ -108,11 +98,17 @@ ALWAYS_INLINE void conv_eval_of(cnn_dtype type, const conv *p, const tensor *con
     for (int64_t n = 0; n < p->n; n++)
         for (int64_t m = 0; m < p->m; m++) {
             double bias = b ? real_at(type, b->data, (size_t)m) : 0;
-            int64_t o[3];
-            for (o[0] = 0; o[0] < w->out[0]; o[0]++)
-                for (o[1] = 0; o[1] < w->out[1]; o[1]++)
-                    for (o[2] = 0; o[2] < w->out[2]; o[2]++)
-                        real_put(type, y->data, at++, conv_element(type, p, in, n, m, o) + bias);
+            window_range r[3];
+            for (int64_t o0 = 0; o0 < w->out[0]; o0++) {
+                r[0] = eval_window_range(w, 0, o0);
+                for (int64_t o1 = 0; o1 < w->out[1]; o1++) {
+                    r[1] = eval_window_range(w, 1, o1);
+                    for (int64_t o2 = 0; o2 < w->out[2]; o2++) {
+                        r[2] = eval_window_range(w, 2, o2);
+                        real_put(type, y->data, at++, conv_element(type, p, in, n, m, r) + bias);
+                    }
+                }
+            }
         }
 }
 

@@ -148,6 +148,16 @@ void store_reals(tensor *t, size_t start, size_t n, const double *x) {
     FOR_REAL_TYPE(t->dtype, store_reals_of, t->data, start, n, x);
 }
 
+ALWAYS_INLINE void scatter_reals_of(cnn_dtype type, void *data, const size_t *offsets, size_t n,
+                                    const double *x) {
+    for (size_t i = 0; i < n; i++)
+        real_put(type, data, offsets[i], x[i]);
+}
+
+void scatter_reals(tensor *t, const size_t *offsets, size_t n, const double *x) {
+    FOR_REAL_TYPE(t->dtype, scatter_reals_of, t->data, offsets, n, x);
+}
+
 void load_ints(const tensor *t, const size_t *offsets, size_t n, int64_t *out) {
     for (size_t i = 0; i < n; i++)
         out[i] = int_at(t->dtype, t->data, offsets[i]);
@@ -221,11 +231,20 @@ view view_axes(const cnn_shape *shape, const int *axes, int count) {
     return v;
 }
 
+view view_pick(const view *v, unsigned set) {
+    view picked = {.count = 1, .offset = v->offset};
+    for (int i = 0; i < v->rank; i++) {
+        if (!(set >> i & 1)) continue;
+        picked.dims[picked.rank] = v->dims[i];
+        picked.strides[picked.rank++] = v->strides[i];
+        picked.count *= (size_t)v->dims[i];
+    }
+    return picked;
+}
+
 view view_select(const cnn_shape *shape, unsigned set) {
-    int axes[CNN_MAX_RANK] = {0}, count = 0;
-    for (int i = 0; i < shape->rank; i++)
-        if (set >> i & 1) axes[count++] = i;
-    return view_axes(shape, axes, count);
+    view all = view_of(shape);
+    return view_pick(&all, set);
 }
 
 void view_offsets(const view *v, size_t start, size_t n, size_t *offsets) {

@@ -95,6 +95,8 @@ void load_ints(const tensor *t, const size_t *offsets, size_t n, int64_t *out);
 /* Elements start, start + 1, ... of `t` become `x`. */
 void store_reals(tensor *t, size_t start, size_t n, const double *x);
 void store_ints(tensor *t, size_t start, size_t n, const int64_t *x);
+/* Element `offsets[i]` of `t` becomes `x[i]`. */
+void scatter_reals(tensor *t, const size_t *offsets, size_t n, const double *x);
 /* Elements start, ... of `out` become those at `offsets` of `in`, which has the same type. */
 void copy_elements(tensor *out, size_t start, const tensor *in, const size_t *offsets, size_t n);
 /* The whole content of a tensor with as many elements of the same type. */
@@ -121,6 +123,8 @@ view view_broadcast(const cnn_shape *shape, const cnn_shape *out);
 view view_axes(const cnn_shape *shape, const int *axes, int count);
 /* The axes in `set` (bit a for axis a), in order; of none, a view of one element. */
 view view_select(const cnn_shape *shape, unsigned set);
+/* The axes in `set` of a view; its offset is kept. */
+view view_pick(const view *v, unsigned set);
 /* Offsets of the view's elements start, ..., start + n - 1 in row-major order. */
 void view_offsets(const view *v, size_t start, size_t n, size_t *offsets);
 /* out is the view's content, dense. */

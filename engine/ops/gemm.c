@@ -15,12 +15,19 @@ typedef struct matrix {
     size_t start, row, column;
 } matrix;
 
-/* Sum over k of a(i, k) b(k, j). */
-static double dot_real(const matrix *a, const matrix *b, size_t i, size_t j, size_t depth) {
+ALWAYS_INLINE void dot_of(cnn_dtype type, const matrix *a, const matrix *b, size_t i, size_t j,
+                          size_t depth, double *out) {
     double sum = 0;
     for (size_t k = 0; k < depth; k++)
-        sum += real_at(a->t->dtype, a->t->data, a->start + i * a->row + k * a->column) *
-               real_at(b->t->dtype, b->t->data, b->start + k * b->row + j * b->column);
+        sum += real_at(type, a->t->data, a->start + i * a->row + k * a->column) *
+               real_at(type, b->t->data, b->start + k * b->row + j * b->column);
+    *out = sum;
+}
+
+/* Sum over k of a(i, k) b(k, j). */
+static double dot_real(const matrix *a, const matrix *b, size_t i, size_t j, size_t depth) {
+    double sum;
+    FOR_REAL_TYPE(a->t->dtype, dot_of, a, b, i, j, depth, &sum);
     return sum;
 }
 

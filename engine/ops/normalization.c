@@ -172,54 +172,91 @@ typedef struct normalization {
     tensor *mean, *inverse;            /* outputs, one element a group, or NULL */
 } normalization;
 
-/* Mean and mean square deviation from it of the group that begins at `base`. */
-static void group_moments(const normalization *p, const view *group, const tensor *x, size_t base,
-                          double *mean, double *variance) {
-    double sum = 0, squares = 0;
-    size_t offset;
-    for (size_t i = 0; i < group->count && !p->keep_mean; i++) {
-        view_offsets(group, i, 1, &offset);
-        sum += real_at(x->dtype, x->data, base + offset);
-    }
-    *mean = sum / (double)group->count;
-    for (size_t i = 0; i < group->count; i++) {
-        view_offsets(group, i, 1, &offset);
-        double d = real_at(x->dtype, x->data, base + offset) - *mean;
-        squares += d * d;
-    }
-    *variance = squares / (double)group->count;
+/* A tensor seen as groups and members of a group; `t` NULL: `fallback` everywhere. */
+typedef struct operand {
+    const tensor *t;
+    view groups, members; /* the members' offset is that of the current group */
+    double fallback;
+} operand;
+
+static operand operand_of(const normalization *p, const tensor *t, const cnn_shape *shape,
+                          double fallback) {
+    operand o = {.t = t, .fallback = fallback};
+    if (!t) return o;
+    view all = view_broadcast(shape, &p->shape);
+    o.groups = view_pick(&all, ~p->over);
+    o.members = view_pick(&all, p->over);
+    return o;
 }
 
-/* Element of a broadcast parameter for offset `at` of the tensor. */
-static double parameter(const tensor *t, const view *v, size_t at, double fallback) {
-    size_t offset;
-    if (!t) return fallback;
-    view_offsets(v, at, 1, &offset);
-    return number_at(t, offset);
+static void enter_group(operand *o, size_t k) {
+    size_t offset = 0;
+    if (o->t) view_offsets(&o->groups, k, 1, &offset);
+    o->members.offset = (int64_t)offset;
 }
 
-static void normalize(const normalization *p, const tensor *x, tensor *y) {
-    unsigned all = (1u << p->shape.rank) - 1;
-    view groups = view_select(&p->shape, all & ~p->over), group = view_select(&p->shape, p->over);
-    view of_scale = {0}, of_bias = {0};
-    if (p->scale) of_scale = view_broadcast(&p->scale_shape, &p->shape);
-    if (p->bias) of_bias = view_broadcast(&p->bias_shape, &p->shape);
-    for (size_t k = 0; k < groups.count && group.count > 0; k++) {
-        size_t base, offset;
+static void load_members(const operand *o, size_t start, size_t n, double *out) {
+    size_t offsets[EVAL_BLOCK];
+    for (size_t i = 0; i < n && !o->t; i++)
+        out[i] = o->fallback;
+    if (!o->t) return;
+    view_offsets(&o->members, start, n, offsets);
+    load_reals(o->t, offsets, n, out);
+}
+
+/* Mean and mean square deviation from it of the current group. */
+static void group_moments(const normalization *p, const operand *x, double *mean,
+                          double *variance) {
+    double sum = 0, squares = 0, values[EVAL_BLOCK];
+    size_t count = x->members.count;
+    for (size_t start = 0; start < count && !p->keep_mean; start += EVAL_BLOCK) {
+        size_t n = MIN(count - start, (size_t)EVAL_BLOCK);
+        load_members(x, start, n, values);
+        for (size_t i = 0; i < n; i++)
+            sum += values[i];
+    }
+    *mean = sum / (double)count;
+    for (size_t start = 0; start < count; start += EVAL_BLOCK) {
+        size_t n = MIN(count - start, (size_t)EVAL_BLOCK);
+        load_members(x, start, n, values);
+        for (size_t i = 0; i < n; i++)
+            squares += (values[i] - *mean) * (values[i] - *mean);
+    }
+    *variance = squares / (double)count;
+}
+
+/* y = (x - mean) inverse scale + bias for the current group */
+static void normalize_group(const operand *x, const operand *scale, const operand *bias,
+                            double mean, double inverse, tensor *y) {
+    size_t offsets[EVAL_BLOCK];
+    double values[EVAL_BLOCK], scales[EVAL_BLOCK], biases[EVAL_BLOCK];
+    for (size_t start = 0; start < x->members.count; start += EVAL_BLOCK) {
+        size_t n = MIN(x->members.count - start, (size_t)EVAL_BLOCK);
+        load_members(x, start, n, values);
+        load_members(scale, start, n, scales);
+        load_members(bias, start, n, biases);
+        for (size_t i = 0; i < n; i++)
+            values[i] = (values[i] - mean) * inverse * scales[i] + biases[i];
+        view_offsets(&x->members, start, n, offsets);
+        scatter_reals(y, offsets, n, values);
+    }
+}
+
+static void normalize(const normalization *p, const tensor *in, tensor *out) {
+    operand x = operand_of(p, in, &p->shape, 0);
+    operand scale = operand_of(p, p->scale, &p->scale_shape, 1);
+    operand bias = operand_of(p, p->bias, &p->bias_shape, 0);
+    if (x.members.count == 0) return;
+    for (size_t k = 0; k < x.groups.count; k++) {
         double mean, variance;
-        view_offsets(&groups, k, 1, &base);
-        group_moments(p, &group, x, base, &mean, &variance);
+        enter_group(&x, k);
+        enter_group(&scale, k);
+        enter_group(&bias, k);
+        group_moments(p, &x, &mean, &variance);
         double inverse = 1 / (sqrt(variance + p->epsilon) + p->after_root);
         if (p->mean) number_put(p->mean, k, mean);
         if (p->inverse) number_put(p->inverse, k, inverse);
-        for (size_t i = 0; i < group.count; i++) {
-            view_offsets(&group, i, 1, &offset);
-            size_t at = base + offset;
-            real_put(y->dtype, y->data, at,
-                     (real_at(x->dtype, x->data, at) - mean) * inverse *
-                             parameter(p->scale, &of_scale, at, 1) +
-                         parameter(p->bias, &of_bias, at, 0));
-        }
+        normalize_group(&x, &scale, &bias, mean, inverse, out);
     }
 }
 

@@ -105,8 +105,9 @@ static double rounded(cnn_dtype type, double x) {
 
 static void put_saturated(tensor *y, size_t at, double x) {
     bool is_signed = number_class_of(y->dtype) == NUMBER_SIGNED;
-    double range = ldexp(1, (int)(8 * cnn_dtype_size(y->dtype)) - is_signed);
-    number_put(y, at, MIN(MAX(x, is_signed ? -range : 0), range - 1));
+    int64_t range = INT64_C(1) << (8 * cnn_dtype_size(y->dtype) - is_signed);
+    double low = is_signed ? (double)-range : 0, high = (double)(range - 1);
+    int_put(y->dtype, y->data, at, int_of_double(MIN(MAX(x, low), high)));
 }
 
 static void quantize_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
