@@ -21,7 +21,7 @@ echo "clang-format: ${#sources[@]} files"
 mapfile -t compiled < <(awk -F'"' -v root="$project_folder/" \
     '$2 == "file" && index($4, root) == 1 {print substr($4, length(root) + 1)}' build/clang/compile_commands.json | sort -u)
 mapfile -t compiled < <(comm -12 <(printf '%s\n' "${compiled[@]}") <(printf '%s\n' "${sources[@]}" | sort))
-printf '%s\0' "${compiled[@]}" | xargs -0 -r -n 4 -P "$(nproc)" clang-tidy --quiet -p build/clang
+printf '%s\0' "${compiled[@]}" | xargs -0 -r -n 1 -P "$(nproc)" clang-tidy --quiet -p build/clang
 echo "clang-tidy: ${#compiled[@]} files"
 
 mapfile -t shells < <(find .ci bench scripts tests -type f \( -name '*.sh' -o -path .ci/run \) -not -path '*/.venv/*' | sort)
