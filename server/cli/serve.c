@@ -98,6 +98,7 @@ static int start_http(app *a, const serve_values *v, http_server **server) {
     const http_options options = {.host = v->host,
                                   .port = (uint16_t)v->port,
                                   .max_body = v->max_body,
+                                  .max_buffered = v->max_buffered,
                                   .max_connections = (unsigned)v->max_connections,
                                   .idle_seconds = (unsigned)v->idle_seconds,
                                   .timeout_ns = (uint64_t)v->timeout_ms * 1000000,

@@ -62,6 +62,14 @@ static const option_def defs[] = {
      .min = 1,
      .max = (int64_t)1 << 40,
      .help = "largest request body"},
+    {.name = "max-buffered",
+     .type = OPTION_SIZE,
+     FIELD(max_buffered),
+     .fallback = "1GiB",
+     .argument = "SIZE",
+     .min = 1,
+     .max = (int64_t)1 << 50,
+     .help = "bodies and responses held at one time; past it 503"},
     {.name = "max-pixels",
      .type = OPTION_INT,
      FIELD(max_pixels),
@@ -119,7 +127,7 @@ static const option_def defs[] = {
      .type = OPTION_TEXT,
      FIELD(cors_origin),
      .argument = "ORIGINS",
-     .help = "web pages that may ask: *, or https://host,... "},
+     .help = "web pages that may ask: *, or https://host,..."},
     {.name = "drain-seconds",
      .type = OPTION_INT,
      FIELD(drain_seconds),
@@ -143,9 +151,8 @@ static const option_def defs[] = {
 
 const option_set serve_option_set = {
     .usage = "cnnserve [serve] [options]",
-    .about = "Serves models over HTTP: the built-in ones, or those given. Each option is also an\n"
-             "environment variable CNNSERVE_<NAME> and a key of the --config file; the command\n"
-             "line wins. SIGTERM and SIGINT finish running requests first, a second one does not.",
+    .about = "Serves models over HTTP: the built-in ones, or those given. On SIGTERM or SIGINT\n"
+             "running requests are finished first; a second signal does not wait for them.",
     .defs = defs,
     .count = sizeof defs / sizeof defs[0],
     .environment = true,

@@ -9,7 +9,7 @@ typedef struct serve_values {
     option_list model;
     int64_t port, threads, queue, max_pixels, max_images, max_connections, timeout_ms,
         drain_seconds, idle_seconds;
-    uint64_t max_body, feature_limit;
+    uint64_t max_body, max_buffered, feature_limit;
 } serve_values;
 
 extern const option_set serve_option_set;

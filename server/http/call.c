@@ -47,8 +47,25 @@ call *call_create(http_server *server, const char *target, struct MHD_Connection
     return c;
 }
 
+/* Sets what the call holds in memory; false: all calls together hold more than they may. */
+static bool hold(call *c, size_t bytes) {
+    http_server *server = c->server;
+    size_t change = bytes - c->buffered; /* wraps if it is less; so does the sum */
+    c->buffered = bytes;
+    return atomic_fetch_add(&server->buffered, change) + change <= server->options.max_buffered;
+}
+
+static bool server_is_full(const http_server *server) {
+    return atomic_load(&server->buffered) > server->options.max_buffered;
+}
+
+static void refuse_for_memory(call *c) {
+    http_reply_error(&c->x, 503, "overloaded", "the server holds too many bodies and replies");
+}
+
 static void call_free(call *c) {
     http_server *server = c->server;
+    hold(c, 0);
     http_exchange_free(&c->x);
     buffer_free(&c->body);
     free(c->headers);
@@ -78,6 +95,8 @@ enum MHD_Result call_answer(call *c) {
     headers_each(&c->x, c->server->options.cors_origin, add_to_response, response);
     size_t size;
     buffer_take(&reply->body, &size);
+    buffer_free(&c->body); /* no handler needs it any more */
+    hold(c, size);
     if (http_server_draining(c->server) || !c->body_read)
         MHD_add_response_header(response, "Connection", "close");
     enum MHD_Result queued = MHD_queue_response(c->connection, (unsigned)reply->status, response);
@@ -239,26 +258,41 @@ enum MHD_Result call_start(call *c, const char *method) {
         return call_answer(c);
     }
     c->route = choose_route(c);
+    if (c->route && c->announced && !hold(c, c->announced)) {
+        c->route = NULL;
+        refuse_for_memory(c);
+        return call_answer(c);
+    }
     bool waits = c->has_body && http_request_header(&c->x.request, "Expect");
     return !c->route && waits ? call_answer(c) : MHD_YES;
 }
 
 /* ---- the body, and the work --------------------------------------------------------------- */
 
-/* A piece of the body; that of a refused request is dropped. */
-enum MHD_Result call_receive(call *c, const char *bytes, size_t size) {
-    c->bytes_in += size;
-    watched_received(c->watched, size);
+/* Appends to the body; false: x.reply says why not. */
+static bool store(call *c, const char *bytes, size_t size) {
     /* Memory that the rest of the body will not touch is none; so the whole of it is asked for. */
-    if (c->route && c->body.size == 0 && c->announced) buffer_reserve(&c->body, c->announced);
-    if (c->route && buffer_append(&c->body, bytes, size)) return MHD_YES;
-    if (!c->route && c->bytes_in <= c->server->options.max_body) return MHD_YES;
+    if (c->body.size == 0 && c->announced) buffer_reserve(&c->body, c->announced);
+    if (!c->announced && !hold(c, c->body.size + size)) {
+        refuse_for_memory(c);
+        return false;
+    }
+    if (buffer_append(&c->body, bytes, size)) return true;
     if (c->body.state == BUFFER_NO_MEMORY)
-        http_reply_error(&c->x, 503, "overloaded", "there is no memory for the body now");
+        refuse_for_memory(c);
     else
         http_reply_error(&c->x, 413, "payload_too_large",
                          "the body is larger than the limit of %zu bytes",
                          c->server->options.max_body);
+    return false;
+}
+
+/* A piece of the body; that of a refused request is dropped, but not without end. */
+enum MHD_Result call_receive(call *c, const char *bytes, size_t size) {
+    c->bytes_in += size;
+    watched_received(c->watched, size);
+    if (c->route ? store(c, bytes, size) : c->bytes_in <= c->server->options.max_body)
+        return MHD_YES;
     call_answer_raw(c);
     return MHD_NO;
 }
@@ -281,15 +315,20 @@ static void run_pooled(void *arg) {
     call *c = arg;
     uint64_t now = http_now_ns();
     http_timing_add(&c->x, HTTP_QUEUE, now - c->submitted_ns);
-    if (c->x.deadline_ns && now > c->x.deadline_ns)
+    if (server_is_full(c->server)) {
+        refuse_for_memory(c);
+        http_complete(&c->x);
+    } else if (c->x.deadline_ns && now > c->x.deadline_ns) {
         http_fail(&c->x, 504, "deadline_exceeded",
                   "the request has waited longer than the limit of %" PRIu64 " ms",
                   c->server->options.timeout_ns / 1000000);
-    else
+    } else {
         c->route->handler(c->server->options.app, &c->x);
+    }
 }
 
 static void submit(call *c) {
+    c->state = CALL_RUNNING;
     c->x.complete = complete_pooled;
     c->submitted_ns = http_now_ns();
     MHD_suspend_connection(c->connection);
@@ -298,27 +337,37 @@ static void submit(call *c) {
         http_fail(&c->x, 503, "overloaded", "the server is busy: %s", err.message);
 }
 
-/* The request is complete. */
-enum MHD_Result call_dispatch(call *c) {
-    http_server *server = c->server;
+static void complete_request(call *c) {
     http_request *request = &c->x.request;
     c->body_read = true;
-    c->state = CALL_RUNNING;
+    c->state = CALL_COMPLETE;
     watched_enter(c->watched, WATCHED_BUSY);
-    if (!c->route) return call_answer(c);
     request->body = c->body.data;
     request->body_size = c->body.size;
     request->received_ns = http_now_ns();
-    if (server->options.timeout_ns)
-        c->x.deadline_ns = request->received_ns + server->options.timeout_ns;
-    if (c->route->pooled) {
-        submit(c);
-        return MHD_YES;
+    if (c->server->options.timeout_ns)
+        c->x.deadline_ns = request->received_ns + c->server->options.timeout_ns;
+}
+
+/*
+ * The request is complete. A pooled one is submitted only when libmicrohttpd asks a second time,
+ * which it does at once: by then it no longer waits for input from this connection. Otherwise it
+ * would look for input first when the connection is resumed, and if the client has closed its
+ * sending side, close the connection instead of sending the reply.
+ */
+enum MHD_Result call_dispatch(call *c) {
+    bool first = c->state == CALL_RECEIVING;
+    if (first) complete_request(c);
+    if (!c->route) return call_answer(c);
+    if (!c->route->pooled) {
+        c->state = CALL_RUNNING;
+        c->x.complete = complete_direct;
+        c->route->handler(c->server->options.app, &c->x);
+        assert(atomic_load(&c->done)); /* or it should have been pooled */
+        return call_answer(c);
     }
-    c->x.complete = complete_direct;
-    c->route->handler(server->options.app, &c->x);
-    assert(atomic_load(&c->done)); /* or it should have been pooled */
-    return call_answer(c);
+    if (!first) submit(c);
+    return MHD_YES;
 }
 
 /* ---- the end of a request ----------------------------------------------------------------- */
@@ -328,13 +377,15 @@ static bool body_overdue(const call *c, enum MHD_RequestTerminationCode why) {
            (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED || watched_timed_out(c->watched));
 }
 
-/* The status that the client has been given; 499 if it has not been given one. */
+/* The status that the client has been given, perhaps by libmicrohttpd itself; 499 if it has not
+ * been given one, 0 if there has been no request. */
 static unsigned final_status(const call *c, enum MHD_RequestTerminationCode why) {
     if (c->written_raw) return (unsigned)c->x.reply.status;
-    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK) return 499;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
-    return info ? info->http_status : (unsigned)c->x.reply.status;
+    if (info && info->http_status && why == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        return info->http_status;
+    return c->state == CALL_NEW ? 0 : 499;
 }
 
 static void log_call(const call *c, unsigned status) {
@@ -357,6 +408,7 @@ void call_end(call *c, enum MHD_RequestTerminationCode why) {
     if (c->state == CALL_ANSWERED && !c->body_read)
         watcher_drain(c->server->watcher, call_socket(c->connection));
     watched_enter(c->watched, WATCHED_WAITING);
-    if (c->state != CALL_NEW) log_call(c, final_status(c, why));
+    unsigned status = final_status(c, why);
+    if (status) log_call(c, status);
     call_free(c);
 }

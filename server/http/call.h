@@ -14,6 +14,7 @@ struct http_server {
     struct MHD_Daemon *daemon;
     watcher *watcher;
     atomic_bool draining;
+    atomic_size_t buffered; /* bytes of bodies and replies held by calls */
     pthread_mutex_t lock;
     pthread_cond_t idle;
     size_t active; /* calls there are; guarded by the lock */
@@ -22,6 +23,7 @@ struct http_server {
 typedef enum call_state {
     CALL_NEW,       /* the headers are not there yet */
     CALL_RECEIVING, /* waiting for the rest of the request */
+    CALL_COMPLETE,  /* the body is there, if there is one */
     CALL_RUNNING,   /* the handler's */
     CALL_ANSWERED   /* a reply has been queued or written */
 } call_state;
@@ -41,6 +43,7 @@ typedef struct call {
     uint64_t started_ns, submitted_ns;
     uint64_t announced; /* Content-Length, 0 without one */
     uint64_t bytes_in, bytes_out;
+    size_t buffered; /* this call's part of the server's */
     bool has_body;
     bool body_read;   /* to its end, or there is none */
     bool written_raw; /* the reply went past libmicrohttpd */

@@ -169,6 +169,7 @@ typedef struct http_options {
     const char *host; /* a name or an address */
     uint16_t port;    /* 0: any that is free */
     size_t max_body;
+    size_t max_buffered; /* of all bodies and replies held at one time; past it, 503 */
     unsigned max_connections;
     unsigned idle_seconds;   /* between requests, and without a byte within one */
     uint64_t timeout_ns;     /* a pooled request that waits longer gets 504; 0: no limit */

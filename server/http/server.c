@@ -8,7 +8,7 @@
  *   on_uri        the request line has been read: call_create
  *   on_request    at first without data, the headers are there: call_start, which may refuse;
  *                 then once per piece of body: call_receive;
- *                 then without data again, the request is complete: call_dispatch;
+ *                 then without data again, the request is complete: call_dispatch, twice if pooled;
  *                 and once more when a suspended connection has been resumed: call_answer
  *   on_completed  the reply has been sent, or the connection broke: call_end
  *
@@ -54,7 +54,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         *upload_size = 0;
         return call_receive(c, upload, size);
     }
-    if (c->state == CALL_RECEIVING) return call_dispatch(c);
+    if (c->state == CALL_RECEIVING || c->state == CALL_COMPLETE) return call_dispatch(c);
     return atomic_load(&c->done) ? call_answer(c) : MHD_NO;
 }
 
