@@ -144,9 +144,9 @@ class Augment:
     and blur/sharpen parts keep the network from relying on the look of a thumbnail.
     """
 
-    def __init__(self, count, generator, cutout):
+    def __init__(self, count, generator):
         self.first_flip = torch.rand(count, generator=generator) < 0.5
-        self.gen, self.cutout = generator, cutout
+        self.gen = generator
         self.mean = torch.tensor(MEAN).view(1, 3, 1, 1)
         self.std = torch.tensor(STD).view(1, 3, 1, 1)
 
@@ -156,12 +156,13 @@ class Augment:
     def some(self, n, share):
         return (torch.rand(n, generator=self.gen) < share).nonzero()[:, 0]
 
-    def shift(self, x, reach=3):
+    def window(self, x, size, reach=2):
+        """A square of the picture, mirrored at its borders by up to `reach` pixels."""
         n = len(x)
         padded = F.pad(x, (reach,) * 4, mode="reflect")
-        dy, dx = torch.randint(0, 2 * reach + 1, (2, n), generator=self.gen)
-        rows = (dy[:, None] + torch.arange(32)).view(n, 1, 32, 1)
-        cols = (dx[:, None] + torch.arange(32)).view(n, 1, 1, 32)
+        top, left = torch.randint(0, padded.shape[-1] - size + 1, (2, n), generator=self.gen)
+        rows = (top[:, None] + torch.arange(size)).view(n, 1, size, 1)
+        cols = (left[:, None] + torch.arange(size)).view(n, 1, 1, size)
         return padded[torch.arange(n).view(n, 1, 1, 1), torch.arange(3).view(1, 3, 1, 1), rows, cols]
 
     def zoom(self, x):
@@ -187,25 +188,15 @@ class Augment:
         blurred = F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), kernel, groups=3)
         return (x + (blurred - x) * self.uniform((len(x), 1, 1, 1), -0.8, 1.0)).clamp(0, 1)
 
-    def hide_square(self, x, size=8):
-        n = len(x)
-        top, left = torch.randint(-size // 2, 32 - size // 2, (2, n, 1), generator=self.gen)
-        at = torch.arange(32)
-        rows, cols = (at >= top) & (at < top + size), (at >= left) & (at < left + size)
-        return x.masked_fill((rows[:, :, None] & cols[:, None, :])[:, None], 0)
-
-    def __call__(self, images, index, epoch):
+    def __call__(self, images, index, epoch, size=32):
         x = images[index].float().div_(255)
         flip = (self.first_flip[index] ^ bool(epoch % 2)).nonzero()[:, 0]
         x[flip] = x[flip].flip(-1)
-        x = self.shift(x)
-        for change, share in ((self.zoom, 0.3), (self.colour, 0.3), (self.sharpness, 0.2)):
-            chosen = self.some(len(x), share)
+        x = self.window(x, size)
+        for change in (self.zoom, self.colour, self.sharpness):
+            chosen = self.some(len(x), 0.15)
             x[chosen] = change(x[chosen])
-        x = (x - self.mean) / self.std
-        chosen = self.some(len(x), self.cutout)
-        x[chosen] = self.hide_square(x[chosen])
-        return x.contiguous(memory_format=torch.channels_last)
+        return ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
 
 def normalise(images):
@@ -226,7 +217,7 @@ def accuracy(net, images, labels):
 def train(net, data, args):
     images, labels = data["train"]
     gen = torch.Generator().manual_seed(args.seed)
-    augment = Augment(len(images), gen, args.cutout)
+    augment = Augment(len(images), gen)
     muon = Muon([c.weight for b in net.blocks for c in b.convs], args.lr)
     rest = torch.optim.Adam([
         {"params": [net.whiten.bias] + [n.bias for b in net.blocks for n in b.norms], "lr": 0.01},
@@ -244,12 +235,12 @@ def train(net, data, args):
                 done = max(done, (time.time() - start) / 60 / args.minutes)
             if done >= 1:
                 break
-            level = min(1.0, done / 0.1 + 0.05) * (1 - done)
+            level = min(1.0, done / 0.05 + 0.05) * (1 - done)
             muon.lr = muon.peak * level
             for group, peak in zip(rest.param_groups, peaks):
                 group["lr"] = peak * level
             index = order[step * args.batch:(step + 1) * args.batch]
-            x = augment(images, index, epoch)
+            x = augment(images, index, epoch, size=24 if done < 0.5 else 28 if done < 0.75 else 32)
             with torch.autocast("cpu", torch.bfloat16):
                 logits = net(x)
             loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=args.smoothing)
@@ -275,7 +266,7 @@ def train(net, data, args):
 
 def settle(net, images, args):
     """Replace the running batch-norm statistics of the last steps by those over a tenth of the training pictures."""
-    augment = Augment(len(images), torch.Generator().manual_seed(args.seed), args.cutout)
+    augment = Augment(len(images), torch.Generator().manual_seed(args.seed))
     for norm in (n for b in net.blocks for n in b.norms):
         norm.reset_running_stats()
         norm.momentum = None
@@ -323,7 +314,7 @@ def main():
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--lr", type=float, default=0.08)
     parser.add_argument("--smoothing", type=float, default=0.1)
-    parser.add_argument("--cutout", type=float, default=0.5, help="share of pictures with a hidden square")
+    parser.add_argument("--start", type=Path, metavar="FILE.pt", help="checkpoint to begin with")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=0, help="shorten the schedule to end by then (0: no limit)")
     parser.add_argument("--checkpoint", type=Path, default=Path("cifar10.pt"))
@@ -339,6 +330,8 @@ def main():
     else:
         data = load(args.data / "cifar10.tar.gz")
         net.init_whitening(normalise(data["train"][0][::10]))
+        if args.start:
+            net.load_state_dict(torch.load(args.start))
         train(net, data, args)
     args.out.mkdir(parents=True, exist_ok=True)
     export(net, args.out / "model.onnx")

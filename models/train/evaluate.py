@@ -44,11 +44,11 @@ def preprocess(image, settings):
             height, width = pair(resize["size"])
         else:
             short = min(width, height)
-            width, height = (resize["size"] * side // short for side in (width, height))
+            width, height = (round(resize["size"] * side / short) for side in (width, height))
         image = image.resize((width, height), FILTERS[resize["filter"]])
     if "crop" in settings:
         height, width = pair(settings["crop"])
-        left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
         image = image.crop((left, top, left + width, top + height))
     x = np.asarray(image, dtype=np.float32)
     x = x[:, :, None] if gray else x[:, :, ::-1] if settings["color"] == "BGR" else x
