@@ -19,8 +19,16 @@
  * In the message control characters and what is no UTF-8 become '?'. */
 cnn_status cnn_fail(cnn_error *err, cnn_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+static inline cnn_status cnn_failed(cnn_status status) {
+    return status;
+}
+/* The same, but compilers and analysers see that the result is `status`, which is no success. */
+#define cnn_fail(err, status, ...) (cnn_fail((err), (status), __VA_ARGS__), cnn_failed(status))
 /* The failure of an allocation of `bytes`. */
-cnn_status cnn_fail_memory(cnn_error *err, size_t bytes);
+static inline cnn_status cnn_fail_memory(cnn_error *err, size_t bytes) {
+    return cnn_fail(err, CNN_OUT_OF_MEMORY, "out of memory: %zu bytes could not be allocated",
+                    bytes);
+}
 
 /* True, with `*out` set, when the result fits; false on overflow, `*out` then being untouched. */
 bool cnn_mul_size(size_t a, size_t b, size_t *out);

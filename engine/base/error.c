@@ -22,7 +22,7 @@ static void scrub(char *text) {
     }
 }
 
-cnn_status cnn_fail(cnn_error *err, cnn_status status, const char *format, ...) {
+cnn_status(cnn_fail)(cnn_error *err, cnn_status status, const char *format, ...) {
     if (!err) return status;
     err->status = status;
     va_list args;
@@ -33,9 +33,4 @@ cnn_status cnn_fail(cnn_error *err, cnn_status status, const char *format, ...) 
         snprintf(err->message, sizeof err->message, "error %d without a message", (int)status);
     scrub(err->message);
     return status;
-}
-
-cnn_status cnn_fail_memory(cnn_error *err, size_t bytes) {
-    return cnn_fail(err, CNN_OUT_OF_MEMORY, "out of memory: %zu bytes could not be allocated",
-                    bytes);
 }

@@ -88,7 +88,7 @@ static void *take(const stored *s, size_t bytes) {
         return data;
     }
     void *copy = cnn_alloc_aligned(bytes);
-    if (copy && bytes > 0) memcpy(copy, data, bytes);
+    if (copy && data) memcpy(copy, data, bytes);
     return copy;
 }
 

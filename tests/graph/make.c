@@ -2,7 +2,6 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,16 +74,12 @@ int make_ints(graph *g, const char *name, size_t count, const int64_t *data) {
     return add_constant(g, name, t);
 }
 
-int make(graph *g, const char *op, const char *output, int inputs, ...) {
+int make_node(graph *g, const char *op, const char *output, int count, const int *inputs) {
     const op_def *def = op_find("", op, g->opset);
     cr_assert_not_null(def, "operator %s in version %d", op, g->opset);
-    graph_node *node = graph_node_create(def, output, (size_t)inputs, 1);
+    graph_node *node = graph_node_create(def, output, (size_t)count, 1);
     cr_assert_not_null(node);
-    va_list args;
-    va_start(args, inputs);
-    for (int i = 0; i < inputs; i++)
-        node->inputs[i] = va_arg(args, int);
-    va_end(args);
+    memcpy(node->inputs, inputs, (size_t)count * sizeof *inputs);
     node->outputs[0] = graph_add_value(g, output);
     node->origin = (int)g->node_count;
     cr_assert(node->outputs[0] >= 0 && graph_add_node(g, node));

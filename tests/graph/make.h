@@ -20,9 +20,9 @@ int make_floats(graph *g, const char *name, cnn_shape shape, const float *data);
 int make_random(graph *g, const char *name, cnn_shape shape);
 int make_number(graph *g, const char *name, float number);
 int make_ints(graph *g, const char *name, size_t count, const int64_t *data);
-/* A node named like its output; `inputs` value numbers follow, -1 for absent. Returns the output.
- */
-int make(graph *g, const char *op, const char *output, int inputs, ...);
+/* A node named like its output; `count` value numbers follow, -1 for absent. Returns the output. */
+#define make(g, op, output, count, ...) make_node(g, op, output, count, (int[]){__VA_ARGS__})
+int make_node(graph *g, const char *op, const char *output, int count, const int *inputs);
 graph_node *made(graph *g); /* the node that make() added last */
 
 /* The node that makes the named value; NULL if there is no such value or node. */

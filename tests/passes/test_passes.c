@@ -31,8 +31,8 @@ static void optimise(graph *g) {
     cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK, "%s", err.message);
     tensor **before = evaluate(g), **after;
     size_t values = g->value_count;
-    int *ids = malloc((g->output_count + 1) * sizeof *ids);
-    char **names = malloc((g->output_count + 1) * sizeof *names);
+    int *ids = calloc(g->output_count + 1, sizeof *ids);
+    char **names = calloc(g->output_count + 1, sizeof *names);
     for (size_t i = 0; i < g->output_count; i++) {
         ids[i] = g->outputs[i];
         names[i] = strdup(g->values[ids[i]].name);
