@@ -288,7 +288,7 @@ static void mean_eval(const graph_node *node, const tensor *const *in, tensor *c
 
 static cnn_status mod_infer(graph *g, graph_node *node, cnn_error *err) {
     TRY(arithmetic_infer(g, node, err));
-    if (number_class_of(op_input(g, node, 0)->dtype) == NUMBER_REAL &&
+    if (node->op->since < 28 && number_class_of(op_input(g, node, 0)->dtype) == NUMBER_REAL &&
         graph_attr_int(node, "fmod", 0) == 0)
         return op_fail(node, err, CNN_INVALID_MODEL,
                        "attribute fmod must be 1 for floating-point inputs");
@@ -309,9 +309,16 @@ static int64_t fmod_int(int64_t a, int64_t b, bool is_unsigned) {
     return a % b;
 }
 
+/* Reals: the same two, the former since version 28. */
+static double mod_real(double a, double b) {
+    double rest = fmod(a, b);
+    if (rest == 0) return copysign(0, b);
+    return isnan(rest) || (rest < 0) == (b < 0) ? rest : rest + b;
+}
+
 static void mod_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
     bool truncate = graph_attr_int(node, "fmod", 0) != 0;
-    eval_pair(node, in, out[0], fmod, truncate ? fmod_int : mod_int);
+    eval_pair(node, in, out[0], truncate ? fmod : mod_real, truncate ? fmod_int : mod_int);
 }
 
 /* ---- Pow ---- */
@@ -395,16 +402,17 @@ DEFINE_INT(xor, ua ^ ub)
 DEFINE_INT_EVAL(xor)
 
 static cnn_status shift_infer(graph *g, graph_node *node, cnn_error *err) {
-    TRY(pair_infer(g, node, TYPES_UNSIGNED, false, err));
+    TRY(pair_infer(g, node, node->op->since < 28 ? TYPES_UNSIGNED : TYPES_INTEGER, false, err));
     const char *direction = graph_attr_string(node, "direction", "");
     if (strcmp(direction, "LEFT") == 0 || strcmp(direction, "RIGHT") == 0) return CNN_OK;
     return op_fail(node, err, CNN_INVALID_MODEL,
                    "attribute direction is '%.40s', which is neither LEFT nor RIGHT", direction);
 }
 
-/* Shifting out everything gives 0. */
+/* Signed numbers (version 28) shift right arithmetically. What is shifted out entirely, also by a
+ * negative number, leaves 0 or the sign. */
 DEFINE_INT(shift_left, ub > 63 ? 0 : ua << ub)
-DEFINE_INT(shift_right, ub > 63 ? 0 : ua >> ub)
+DEFINE_INT(shift_right, is_unsigned ? (ub > 63 ? 0 : ua >> ub) : (uint64_t)(a >> MIN(ub, 63)))
 
 static void shift_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
     pair p = pair_of(node, in, out[0]);
@@ -465,7 +473,8 @@ const op_def ops_elementwise[] = {
     VARIADIC("Max", variadic_infer, max_eval),
     VARIADIC("Min", variadic_infer, min_eval),
     PAIR("Pow", 1, pow_infer, pow_eval),
-    {OP("Mod", 10, 0, 2, 2, 1, 1), .attrs = "fmod:int", .infer = mod_infer, .eval = mod_eval},
+    {OP("Mod", 10, 27, 2, 2, 1, 1), .attrs = "fmod:int", .infer = mod_infer, .eval = mod_eval},
+    {OP("Mod", 28, 0, 2, 2, 1, 1), .attrs = "fmod:int", .infer = mod_infer, .eval = mod_eval},
     PAIR("Equal", 1, equal_infer, equal_eval),
     PAIR("Greater", 1, compare_infer, greater_eval),
     PAIR("Less", 1, compare_infer, less_eval),
@@ -478,7 +487,13 @@ const op_def ops_elementwise[] = {
     SINCE("BitwiseOr", 18, bits_infer, or_eval),
     SINCE("BitwiseXor", 18, bits_infer, xor_eval),
     {
-        OP("BitShift", 11, 0, 2, 2, 1, 1),
+        OP("BitShift", 11, 27, 2, 2, 1, 1),
+        .attrs = "direction:string!",
+        .infer = shift_infer,
+        .eval = shift_eval,
+    },
+    {
+        OP("BitShift", 28, 0, 2, 2, 1, 1),
         .attrs = "direction:string!",
         .infer = shift_infer,
         .eval = shift_eval,

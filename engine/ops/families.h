@@ -34,5 +34,8 @@ extern const op_def ops_resize[];
 extern const op_def ops_roi[];
 extern const op_def ops_quantize[];
 extern const op_def ops_integer[];
+extern const op_def ops_einsum[];
+extern const op_def ops_sample[];
+extern const op_def ops_attention[];
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Gather, GatherElements, GatherND, ScatterElements (once Scatter) and ScatterND.
+ * Gather, GatherElements, GatherND, Compress, ScatterElements (once Scatter) and ScatterND.
  *
  * Indices that are constant are checked when the model is loaded; of those known only at run time
  * the ones outside the tensor read zero and write nothing.
@@ -185,6 +185,48 @@ static void gather_nd_eval(const graph_node *node, const tensor *const *in, tens
     }
 }
 
+/* ---- Compress: the slices along an axis (or elements) whose condition is true ---- */
+
+/* Known shapes need a constant condition; it may be shorter than the axis. */
+static cnn_status compress_infer(graph *g, graph_node *node, cnn_error *err) {
+    TRY(op_begin(g, node, err));
+    TRY(op_expect_type(g, node, 1, TYPE(CNN_BOOL), err));
+    TRY(op_expect_rank(g, node, 1, 1, 1, err));
+    TRY(op_need_constant(g, node, 1, "condition", err));
+    const graph_value *x = op_input(g, node, 0);
+    const tensor *condition = op_constant(g, node, 1);
+    cnn_shape out = {.rank = 1, .dims = {op_product(&x->shape, 0, x->shape.rank)}};
+    int axis = 0;
+    if (graph_attr(node, "axis")) {
+        out = x->shape;
+        TRY(op_read_axis(node, 0, out.rank, &axis, err));
+    }
+    int64_t count = 0;
+    for (size_t i = 0; i < condition->elements && (int64_t)i < out.dims[axis]; i++)
+        count += tensor_int(condition, i);
+    out.dims[axis] = count;
+    return op_set_output(g, node, 0, x->dtype, &out, err);
+}
+
+static void compress_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
+    const cnn_shape *x = &in[0]->shape;
+    int axis = 0;
+    size_t outer = 1, length = in[0]->elements, size = cnn_dtype_size(in[0]->dtype);
+    if (graph_attr(node, "axis")) {
+        op_axis(graph_attr_int(node, "axis", 0), x->rank, &axis);
+        outer = (size_t)op_product(x, 0, axis);
+        length = (size_t)x->dims[axis];
+        size *= (size_t)op_product(x, axis + 1, x->rank);
+    }
+    char *to = out[0]->data;
+    for (size_t o = 0; o < outer && out[0]->elements > 0; o++)
+        for (size_t i = 0; i < MIN(length, in[1]->elements); i++) {
+            if (!tensor_int(in[1], i)) continue;
+            memcpy(to, (const char *)in[0]->data + (o * length + i) * size, size);
+            to += size;
+        }
+}
+
 /* ---- ScatterElements (once Scatter), ScatterND ---- */
 
 typedef enum reduction { REPLACE, ADD, MULTIPLY, MAXIMUM, MINIMUM, NO_REDUCTION } reduction;
@@ -341,6 +383,12 @@ const op_def ops_gather[] = {
         .attrs = "batch_dims:int",
         .infer = gather_nd_infer,
         .eval = gather_nd_eval,
+    },
+    {
+        OP("Compress", 9, 0, 2, 2, 1, 1),
+        .attrs = "axis:int",
+        .infer = compress_infer,
+        .eval = compress_eval,
     },
     {
         OP("Scatter", 9, 10, 3, 3, 1, 1),

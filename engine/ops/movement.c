@@ -1,6 +1,6 @@
 /*
  * Operators that move elements without looking at them: Concat, Split, Transpose, Slice, Expand,
- * Tile, DepthToSpace, SpaceToDepth.
+ * Tile, DepthToSpace, SpaceToDepth, CenterCropPad, Trilu.
  *
  * Whatever is a view of its input (another order, a part, a repetition) is one view_copy; the
  * others copy runs of bytes.
@@ -380,6 +380,92 @@ static void space_to_depth_eval(const graph_node *node, const tensor *const *in,
     view_copy(&v, in[0], out[0]);
 }
 
+/* ---- CenterCropPad ---- */
+
+/* Per axis: element o of the output is element o + shift of the input, zero where there is none. */
+typedef struct centering {
+    int64_t extent[CNN_MAX_RANK], shift[CNN_MAX_RANK];
+} centering;
+
+static cnn_status center_read(const graph_node *node, const cnn_shape *x, const op_list *wanted,
+                              centering *out, cnn_error *err) {
+    op_list axes = op_read_list(node, "axes", NULL);
+    size_t count = axes.present ? axes.count : (size_t)x->rank;
+    unsigned set;
+    TRY(op_axis_set(node, &axes, x->rank, &set, err));
+    if (wanted->count != count)
+        return op_fail(node, err, CNN_INVALID_MODEL, "shape has %zu extents for %zu axes",
+                       wanted->count, count);
+    *out = (centering){{0}, {0}};
+    memcpy(out->extent, x->dims, sizeof out->extent);
+    for (size_t i = 0; i < count; i++) {
+        int axis = (int)i;
+        if (axes.present) op_axis(axes.values[i], x->rank, &axis);
+        int64_t to = wanted->values[i], from = x->dims[axis];
+        if (to < 0 || to > GRAPH_MAX_EXTENT)
+            return op_fail(node, err, CNN_INVALID_MODEL, "shape[%zu] is %lld", i, (long long)to);
+        out->extent[axis] = to;
+        out->shift[axis] = to < from ? (from - to) / 2 : -((to - from) / 2);
+    }
+    return CNN_OK;
+}
+
+static cnn_status center_infer(graph *g, graph_node *node, cnn_error *err) {
+    TRY(op_begin(g, node, err));
+    op_list wanted;
+    centering p;
+    TRY(op_need_list(g, node, "shape", 1, &wanted, err));
+    const graph_value *x = op_input(g, node, 0);
+    TRY(center_read(node, &x->shape, &wanted, &p, err));
+    cnn_shape out = x->shape;
+    memcpy(out.dims, p.extent, sizeof out.dims);
+    return op_set_output(g, node, 0, x->dtype, &out, err);
+}
+
+static void center_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
+    op_list wanted = op_read_list(node, "shape", in[1]);
+    const cnn_shape *x = &in[0]->shape, *y = &out[0]->shape;
+    centering p;
+    fill_zero(out[0]);
+    if (center_read(node, x, &wanted, &p, NULL) != CNN_OK) return;
+    for (size_t at = 0; at < out[0]->elements; at++) {
+        size_t rest = at, from = 0, stride = 1;
+        bool inside = true;
+        for (int i = y->rank - 1; i >= 0; i--) {
+            int64_t index = (int64_t)(rest % (size_t)y->dims[i]) + p.shift[i];
+            rest /= (size_t)y->dims[i];
+            inside = inside && index >= 0 && index < x->dims[i];
+            from += (size_t)index * stride;
+            stride *= (size_t)x->dims[i];
+        }
+        if (inside) copy_elements(out[0], at, in[0], &from, 1);
+    }
+}
+
+/* ---- Trilu: zeros below (upper) or above (lower) the k-th diagonal ---- */
+
+static cnn_status trilu_infer(graph *g, graph_node *node, cnn_error *err) {
+    TRY(op_begin(g, node, err));
+    TRY(op_expect_rank(g, node, 0, 2, CNN_MAX_RANK, err));
+    TRY(op_expect_type(g, node, 1, TYPE(CNN_INT64), err));
+    TRY(op_expect_scalar(g, node, 1, err));
+    return op_same_as_input(g, node, err);
+}
+
+static void trilu_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
+    const tensor *k = eval_in(node, in, 1);
+    const cnn_shape *shape = &in[0]->shape;
+    bool upper = graph_attr_int(node, "upper", 1) != 0;
+    double diagonal = k ? (double)tensor_int(k, 0) : 0;
+    fill_zero(out[0]);
+    for (size_t at = 0; at < out[0]->elements; at++) {
+        size_t columns = (size_t)shape->dims[shape->rank - 1];
+        size_t rows = (size_t)shape->dims[shape->rank - 2];
+        double right = (double)(at % columns) - (double)(at / columns % rows);
+        if (upper ? right >= diagonal : right <= diagonal) copy_elements(out[0], at, in[0], &at, 1);
+    }
+}
+
 const op_def ops_movement[] = {
     {
         OP("Concat", 4, 0, 1, OP_VARIADIC, 1, 1),
@@ -431,6 +517,18 @@ const op_def ops_movement[] = {
         .attrs = "blocksize:int!",
         .infer = space_to_depth_infer,
         .eval = space_to_depth_eval,
+    },
+    {
+        OP("CenterCropPad", 18, 0, 2, 2, 1, 1),
+        .attrs = "axes:ints",
+        .infer = center_infer,
+        .eval = center_eval,
+    },
+    {
+        OP("Trilu", 14, 0, 1, 2, 1, 1),
+        .attrs = "upper:int",
+        .infer = trilu_infer,
+        .eval = trilu_eval,
     },
     {.name = NULL},
 };

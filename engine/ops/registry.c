@@ -4,10 +4,10 @@
 #include <string.h>
 
 static const op_def *const families[] = {
-    ops_conv,   ops_pool,          ops_global_pool, ops_activation, ops_elementwise,
-    ops_math,   ops_gemm,          ops_shape,       ops_movement,   ops_gather,
-    ops_pad,    ops_normalization, ops_cast,        ops_constant,   ops_softmax,
-    ops_reduce, ops_resize,        ops_roi,         ops_quantize,   ops_integer,
+    ops_conv,     ops_pool,     ops_global_pool, ops_activation, ops_elementwise, ops_math,
+    ops_gemm,     ops_shape,    ops_movement,    ops_gather,     ops_pad,         ops_normalization,
+    ops_cast,     ops_constant, ops_softmax,     ops_reduce,     ops_resize,      ops_roi,
+    ops_quantize, ops_integer,  ops_einsum,      ops_sample,     ops_attention,
 };
 
 const op_def *op_find(const char *domain, const char *name, int opset) {

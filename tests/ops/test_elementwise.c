@@ -146,6 +146,14 @@ Test(arithmetic, mod) {
     node_fails(t, CNN_INVALID_MODEL, "fmod must be 1");
 }
 
+/* Since version 28 reals, too, may take the divisor's sign. */
+Test(arithmetic, mod_of_reals) {
+    node_test *t = pair("Mod", 28, CNN_FLOAT32, DIMS(4), NUMBERS(5.5, -5.5, 4, -1), DIMS(4),
+                        NUMBERS(2, 2, 0, INFINITY));
+    GIVES(t, DIMS(4), 1.5, 0.5, NAN, INFINITY);
+    node_end(t);
+}
+
 Test(arithmetic, pow_of_mixed_types) {
     node_test *t =
         pair("Pow", 7, CNN_FLOAT32, DIMS(3), NUMBERS(2, 9, 4), DIMS(3), NUMBERS(10, 0.5, -1));
@@ -229,6 +237,11 @@ Test(logic, bits) {
     t = pair("BitShift", 11, CNN_UINT8, DIMS(1), NUMBERS(129), DIMS(1), NUMBERS(1));
     node_attr_string(t, "direction", "UP");
     node_fails(t, CNN_INVALID_MODEL, "direction is 'UP'");
+    t = pair("BitShift", 28, CNN_INT8, DIMS(4), NUMBERS(-128, -128, 64, 5), DIMS(4),
+             NUMBERS(3, -1, 9, 1));
+    node_attr_string(t, "direction", "RIGHT");
+    node_gives(t, 0, CNN_INT8, DIMS(4), NUMBERS(-16, -1, 0, 2));
+    node_end(t);
 }
 
 Test(where, chooses_and_broadcasts) {

@@ -394,3 +394,54 @@ Test(scatter_nd, rows_and_elements) {
     IN(t, DIMS(1), 1);
     node_fails(t, CNN_INVALID_MODEL, "the updates' shape does not fit");
 }
+
+/* An odd pixel: cropped at the end, padded at the end. */
+Test(center_crop_pad, crops_and_pads) {
+    node_test *t = node_begin("CenterCropPad", 18);
+    node_in_counting(t, DIMS(2, 4));
+    CONSTANT_INTS(t, 3, 1);
+    GIVES(t, DIMS(3, 1), 2, 6, 0);
+    node_end(t);
+    t = node_begin("CenterCropPad", 18);
+    ATTR_INTS(t, "axes", -1);
+    node_in_counting(t, DIMS(1, 2));
+    CONSTANT_INTS(t, 5);
+    GIVES(t, DIMS(1, 5), 0, 1, 2, 0, 0);
+    node_end(t);
+    t = node_begin("CenterCropPad", 18);
+    node_in_counting(t, DIMS(1, 2));
+    CONSTANT_INTS(t, 5);
+    node_fails(t, CNN_INVALID_MODEL, "shape has 1 extents for 2 axes");
+}
+
+Test(trilu, diagonals) {
+    node_test *t = node_begin("Trilu", 14);
+    node_in_counting(t, DIMS(2, 3));
+    GIVES(t, DIMS(2, 3), 1, 2, 3, 0, 5, 6);
+    node_end(t);
+    t = node_begin("Trilu", 14);
+    node_attr_int(t, "upper", 0);
+    node_in_counting(t, DIMS(2, 3));
+    IN_INTS(t, SCALAR, -1);
+    GIVES(t, DIMS(2, 3), 0, 0, 0, 4, 0, 0);
+    node_end(t);
+}
+
+/* The condition may be shorter than the axis. */
+Test(compress, slices_and_elements) {
+    node_test *t = node_begin("Compress", 11);
+    node_attr_int(t, "axis", 1);
+    node_in_counting(t, DIMS(2, 3));
+    node_constant(t, CNN_BOOL, DIMS(2), NUMBERS(0, 1));
+    GIVES(t, DIMS(2, 1), 2, 5);
+    node_end(t);
+    t = node_begin("Compress", 9);
+    node_in_counting(t, DIMS(2, 2));
+    node_constant(t, CNN_BOOL, DIMS(4), NUMBERS(1, 0, 0, 1));
+    GIVES(t, DIMS(2), 1, 4);
+    node_end(t);
+    t = node_begin("Compress", 9);
+    node_in_counting(t, DIMS(2));
+    node_in(t, CNN_BOOL, DIMS(2), NUMBERS(1, 0));
+    node_fails(t, CNN_UNSUPPORTED, "needs a constant condition");
+}

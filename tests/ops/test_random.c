@@ -88,6 +88,13 @@ static const char *random_string(void) {
                                           "LEFT",
                                           "RIGHT",
                                           "bilinear",
+                                          "zeros",
+                                          "border",
+                                          "reflection",
+                                          "ij,jk->ik",
+                                          "ij,jk",
+                                          "...i,i...->...",
+                                          "ij,jk->kij",
                                           "nonsense",
                                           ""};
     return strings[random_bits() % (sizeof strings / sizeof strings[0])];
@@ -197,7 +204,7 @@ static void add_input(node_test *t) {
  * Inputs that stand a chance, a shape and a type each: x 3 to 5 axes, 4 four axes, a any, = as the
  * first, w and u a weight of Conv and ConvTranspose, c one for each channel, m for each output
  * channel, s a scalar, v one for each axis, p two, d one, A and B matrices to be multiplied, r and
- * R regions, n one for each of these; f float32, b uint8, l bool, i int64, I and F constants.
+ * R regions, n one for each of these; f float32, b uint8, l bool, i int64, I, L and F constants.
  */
 static const struct {
     const char *op, *inputs;
@@ -244,6 +251,13 @@ static const struct {
     {"ScatterND", "af di df"},
     {"QuantizeLinear", "xf cf cb"},
     {"DequantizeLinear", "xb cf cb"},
+    {"Einsum", "Af Bf"},
+    {"GridSample", "4f gf"},
+    {"AffineGrid", "tf eI"},
+    {"Attention", "hf hf hf sf"},
+    {"Trilu", "xf sI"},
+    {"CenterCropPad", "af vI"},
+    {"Compress", "af 2L"},
 };
 
 static cnn_shape small_shape(int rank) {
@@ -288,6 +302,14 @@ static cnn_shape recipe_shape(const node_test *t, char kind) {
         return DIMS(2, 3);
     case 'B':
         return DIMS(3, 2);
+    case 'g':
+        return DIMS(first.rank > 0 ? first.dims[0] : 1, 2, 3, 2);
+    case 't':
+        return DIMS(1, 2, 3);
+    case 'e':
+        return DIMS(4);
+    case 'h':
+        return DIMS(1, 2, 3, 4);
     case 'r':
         return DIMS(3, 4);
     case 'R':
@@ -308,10 +330,10 @@ static bool add_recipe(node_test *t, size_t inputs) {
         if (strcmp(recipes[i].op, t->node->op->name) == 0) text = recipes[i].inputs;
     if (!text) return false;
     for (; *text && t->ins < inputs; text += text[2] ? 3 : 2) {
-        cnn_dtype type = strchr("fF", text[1]) ? CNN_FLOAT32
-                         : text[1] == 'b'      ? CNN_UINT8
-                         : text[1] == 'l'      ? CNN_BOOL
-                                               : CNN_INT64;
+        cnn_dtype type = strchr("fF", text[1])   ? CNN_FLOAT32
+                         : text[1] == 'b'        ? CNN_UINT8
+                         : strchr("lL", text[1]) ? CNN_BOOL
+                                                 : CNN_INT64;
         if ((int)t->ins >= t->node->op->min_inputs && one_in(3))
             node_absent(t);
         else
