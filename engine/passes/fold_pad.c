@@ -97,6 +97,7 @@ static cnn_status fold(graph *g, graph_node *node, cnn_error *err) {
         return CNN_OK;
     if (!set_pads(node, &w, &p) || !rewrite_set_input(g, node, 0, pad->inputs[0]))
         return cnn_fail_memory(err, sizeof(attr));
+    rewrite_empty(g, pad);
     return CNN_OK;
 }
 

@@ -83,8 +83,7 @@ int rewrite_add_constant(graph *g, int like, tensor *t) {
     return graph_add_constant(g, rewrite_make_name(g, like, name), t);
 }
 
-/* Removes all that ties the node to values. */
-static void empty(graph *g, graph_node *node) {
+void rewrite_empty(graph *g, graph_node *node) {
     for (size_t i = 0; i < node->input_count; i++)
         rewrite_set_input(g, node, i, -1);
     rewrite_set_residual(g, node, -1);
@@ -97,7 +96,7 @@ static void empty(graph *g, graph_node *node) {
 void rewrite_absorb(graph *g, graph_node *node, graph_node *last, bool move) {
     int result = last->outputs[0], own = node->outputs[0];
     int place = g->values[own].producer, last_place = g->values[result].producer;
-    empty(g, last);
+    rewrite_empty(g, last);
     g->values[own].producer = -1;
     node->outputs[0] = result;
     node->origin = last->origin;
@@ -115,7 +114,7 @@ void rewrite_replace(graph *g, graph_node *old, graph_node *node) {
     for (size_t i = 0; i < node->input_count; i++)
         use(g, node->inputs[i]);
     use(g, node->fused.residual);
-    empty(g, old);
+    rewrite_empty(g, old);
     node->origin = old->origin;
     node->outputs[0] = result;
     g->values[result].producer = place;

@@ -17,6 +17,7 @@ cnn_status pass_drop_no_ops(graph *g, cnn_error *err);
 cnn_status pass_matmul_to_gemm(graph *g, cnn_error *err);
 cnn_status pass_fold_pad(graph *g, cnn_error *err);
 cnn_status pass_fold_affine(graph *g, cnn_error *err);
+cnn_status pass_fold_input(graph *g, cnn_error *err);
 cnn_status pass_global_pool(graph *g, cnn_error *err);
 cnn_status pass_hard_swish(graph *g, cnn_error *err);
 cnn_status pass_fuse_silu(graph *g, cnn_error *err);
@@ -44,6 +45,8 @@ const char *rewrite_make_name(const graph *g, int like, rewrite_name name);
 /* Adds a constant named after `like`; -1 when out of memory. `t` gets a reference more. */
 int rewrite_add_constant(graph *g, int like, tensor *t);
 
+/* Removes all that ties a node to values, when nobody uses its outputs any more. */
+void rewrite_empty(graph *g, graph_node *node);
 /*
  * `node` makes the first output of `last` in place of its own, which `last` alone used; `last` is
  * emptied. The node takes over its origin and, if `move`, its place in the execution order.

@@ -479,6 +479,75 @@ Test(affine, shared_weights_keep_their_other_user) {
     graph_free(g);
 }
 
+/* ---- what stands before a convolution ---- */
+
+static int plain_conv(graph *g, const char *name, int in, int64_t group, int64_t pad) {
+    char weights[64];
+    snprintf(weights, sizeof weights, "%s.weight", name);
+    int y = make(g, "Conv", name, 2, in, make_random(g, weights, SHAPE(4, 4 / group, 3, 3)));
+    ints(g, "pads", 4, (int64_t[]){pad, pad, pad, pad});
+    integer(g, "group", group);
+    return y;
+}
+
+Test(fold_input, normalised_pixels) {
+    for (int64_t group = 1; group <= 4; group *= 2)
+        for (int64_t pad = 0; pad < 2; pad++) {
+            graph *g = make_graph(13);
+            int x = make_input(g, "x", SHAPE(1, 4, 5, 5));
+            int s = make(g, "Sub", "s", 2, x, make_random(g, "mean", SHAPE(1, 4, 1, 1)));
+            int d = make(g, "Div", "d", 2, s,
+                         make_floats(g, "std", SHAPE(4, 1, 1), (float[]){0.5f, 2, -1, 3}));
+            output(g, plain_conv(g, "c", d, group, pad));
+            optimise(g);
+            cr_assert_eq(g->node_count, pad ? 2 : 1, "a shift is only exact without padding");
+            graph_free(g);
+        }
+}
+
+Test(fold_input, by_hand) {
+    /* 2 ((x - 3) * 5) + 7 summed over one tap: weight 10, bias 7 - 30. */
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(1, 1, 2, 2));
+    int v = make(g, "Sub", "s", 2, x, make_number(g, "three", 3));
+    v = make(g, "Mul", "m", 2, make_number(g, "five", 5), v);
+    output(g, make(g, "Conv", "y", 3, v, make_floats(g, "w", SHAPE(1, 1, 1, 1), (float[]){2}),
+                   make_floats(g, "b", SHAPE(1), (float[]){7})));
+    optimise(g);
+    cr_assert_eq(g->node_count, 1);
+    const graph_node *node = find_node(g, "y");
+    cr_assert_eq(node->inputs[0], x);
+    cr_assert_eq(floats_of(g, node->inputs[1])[0], 10);
+    cr_assert_eq(floats_of(g, node->inputs[2])[0], -23);
+    graph_free(g);
+}
+
+Test(fold_input, batch_norm_of_the_data) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(1, 4, 5, 5));
+    output(g, plain_conv(g, "c", batch_norm(g, "n", x, 4), 1, 0));
+    optimise(g);
+    cr_assert_eq(g->node_count, 1);
+    graph_free(g);
+}
+
+Test(fold_input, what_stays) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(1, 4, 5, 5));
+    int a = make(g, "Mul", "a", 2, x, make_number(g, "k1", 2)); /* used twice */
+    output(g, plain_conv(g, "c1", a, 1, 1));
+    output(g, plain_conv(g, "c2", a, 1, 1));
+    int b = make(g, "Mul", "b", 2, x, make_random(g, "k2", SHAPE(5))); /* by width */
+    output(g, plain_conv(g, "c3", b, 1, 1));
+    int c = make(g, "Mul", "c", 2, x, x);
+    output(g, plain_conv(g, "c4", c, 1, 1));
+    int d = make(g, "Relu", "r", 1, make(g, "Mul", "d", 2, x, make_number(g, "k3", 2)));
+    output(g, plain_conv(g, "c5", d, 1, 1));
+    optimise(g);
+    cr_assert_eq(count_ops(g, "Mul"), 4);
+    graph_free(g);
+}
+
 /* ---- global pooling ---- */
 
 Test(global_pool, from_reductions) {
