@@ -139,8 +139,10 @@ static bool is_empty_choice(const multipart_part *part) {
 }
 
 static bool read_text_part(classify_request *r, const multipart_part *part, classify_refusal *why) {
-    char *text = strndup(part->data, part->size);
+    char *text = malloc(part->size + 1); /* a body has no NUL at its end */
     if (!text) return refuse_memory(why);
+    memcpy(text, part->data, part->size);
+    text[part->size] = '\0';
     bool good =
         strlen(text) == part->size
             ? set_parameter(r, part->name, text, why)

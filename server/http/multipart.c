@@ -31,6 +31,15 @@ bool media_type_is(const char *content_type, const char *type) {
     return next == '\0' || next == ';' || next == ' ' || next == '\t';
 }
 
+/* Not strndup, which may look for a NUL, and a body has none. */
+static char *copy_text(const char *text, size_t length) {
+    char *copy = malloc(length + 1);
+    if (!copy) return NULL;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return copy;
+}
+
 /* ---- parameters of a header: ; name=value; name="value" ----------------------------------- */
 
 /* Copies a token or a quoted string from *p on, which then stands behind it. In a quoted string a
@@ -40,7 +49,7 @@ static char *read_value(const char **p) {
     if (*s != '"') {
         size_t length = strcspn(s, "; \t");
         *p = s + length;
-        return strndup(s, length);
+        return copy_text(s, length);
     }
     char *value = malloc(strlen(s)), *to = value;
     if (!value) return NULL;
@@ -103,7 +112,7 @@ static const char *header_value(const char *line, const char *name) {
 }
 
 static bool read_header(multipart_part *part, const char *line, size_t length) {
-    char *copy = strndup(line, length);
+    char *copy = copy_text(line, length);
     if (!copy) return false;
     const char *disposition = header_value(copy, "Content-Disposition");
     const char *type = header_value(copy, "Content-Type");
