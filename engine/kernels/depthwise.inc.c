@@ -17,7 +17,8 @@ typedef struct depthwise_row {
     const float *weights;
     vec bias, low, high;
     size_t in_row; /* from one kernel row to the next */
-    int kernel_h, kernel_w, stride_w, dilation_w;
+    int kernel_h, kernel_w;
+    size_t pixel, tap; /* between the inputs of neighbouring pixels, and of taps in x */
 } depthwise_row;
 
 INLINE void depthwise_store(const depthwise_row *r, int x, vec value) {
@@ -29,52 +30,71 @@ INLINE void depthwise_store(const depthwise_row *r, int x, vec value) {
 INLINE void depthwise_unrolled(const depthwise_row *r, int x, const int count, const int kw,
                                const int s) {
     vec acc[DEPTHWISE_PIXELS];
-    UNROLL for (int i = 0; i < count; i++) acc[i] = r->bias;
+    const float *in = r->in + (size_t)x * s * LANES, *weights = r->weights;
+    UNROLL for (int i = 0; i < count; i++) {
+        acc[i] = r->bias;
+    }
     for (int ky = 0; ky < r->kernel_h; ky++) {
-        const float *in = r->in + ky * r->in_row + (size_t)x * s * LANES;
         vec w[7];
-        UNROLL for (int kx = 0; kx < kw; kx++) w[kx] =
-            vec_load(r->weights + (ky * kw + kx) * LANES);
+        UNROLL for (int kx = 0; kx < kw; kx++) {
+            w[kx] = vec_load(weights + kx * LANES);
+        }
         UNROLL for (int p = 0; p < (count - 1) * s + kw; p++) {
             vec v = vec_load(in + p * LANES);
-            UNROLL for (int i = 0; i < count; i++) if (p >= i * s && p < i * s + kw) acc[i] +=
-                v * w[p - i * s];
+            UNROLL for (int i = 0; i < count; i++) {
+                if (p >= i * s && p < i * s + kw) acc[i] += v * w[p - i * s];
+            }
         }
+        in += r->in_row;
+        weights += kw * LANES;
     }
-    UNROLL for (int i = 0; i < count; i++) depthwise_store(r, x + i, acc[i]);
+    UNROLL for (int i = 0; i < count; i++) {
+        depthwise_store(r, x + i, acc[i]);
+    }
 }
 
 /* Pixels [x, x + count), any kernel. */
 INLINE void depthwise_plain(const depthwise_row *r, int x, const int count) {
     vec acc[DEPTHWISE_PIXELS];
-    size_t pixel = (size_t)r->stride_w * LANES, tap = (size_t)r->dilation_w * LANES;
-    UNROLL for (int i = 0; i < count; i++) acc[i] = r->bias;
+    UNROLL for (int i = 0; i < count; i++) {
+        acc[i] = r->bias;
+    }
     for (int ky = 0; ky < r->kernel_h; ky++)
         for (int kx = 0; kx < r->kernel_w; kx++) {
-            const float *in = r->in + ky * r->in_row + kx * tap + x * pixel;
+            const float *in = r->in + ky * r->in_row + kx * r->tap + x * r->pixel;
             vec w = vec_load(r->weights + (ky * r->kernel_w + kx) * LANES);
-            UNROLL for (int i = 0; i < count; i++) acc[i] += vec_load(in + i * pixel) * w;
+            UNROLL for (int i = 0; i < count; i++) {
+                acc[i] += vec_load(in + i * r->pixel) * w;
+            }
         }
-    UNROLL for (int i = 0; i < count; i++) depthwise_store(r, x + i, acc[i]);
+    UNROLL for (int i = 0; i < count; i++) {
+        depthwise_store(r, x + i, acc[i]);
+    }
 }
 
-INLINE void depthwise_pixels(const depthwise_row *r, int width, const int kw, const int s) {
-    int x = 0;
-    for (; x + DEPTHWISE_PIXELS <= width; x += DEPTHWISE_PIXELS)
+/* As many whole steps of `count` pixels as there are from x on; kw 0: any kernel. */
+INLINE int depthwise_steps(const depthwise_row *r, int x, int width, const int count, const int kw,
+                           const int s) {
+    for (; x + count <= width; x += count) {
         if (kw > 0)
-            depthwise_unrolled(r, x, DEPTHWISE_PIXELS, kw, s);
+            depthwise_unrolled(r, x, count, kw, s);
         else
-            depthwise_plain(r, x, DEPTHWISE_PIXELS);
-    for (; x < width; x++)
-        if (kw > 0)
-            depthwise_unrolled(r, x, 1, kw, s);
-        else
-            depthwise_plain(r, x, 1);
+            depthwise_plain(r, x, count);
+    }
+    return x;
 }
 
-static void depthwise_width(const depthwise_row *r, int width) {
+INLINE void depthwise_pixels(const depthwise_row *row, int width, const int kw, const int s) {
+    const depthwise_row r = *row; /* which no store can change */
+    int x = depthwise_steps(&r, 0, width, DEPTHWISE_PIXELS, kw, s);
+    if (DEPTHWISE_PIXELS > 4) x = depthwise_steps(&r, x, width, 4, kw, s);
+    x = depthwise_steps(&r, x, width, 2, kw, s);
+    depthwise_steps(&r, x, width, 1, kw, s);
+}
+
+static void depthwise_row_run(const depthwise_row *r, int width) {
 #define CASE(kw, s)                                                                                \
-    if (r->dilation_w == 1 && r->kernel_w == kw && r->stride_w == s) {                             \
+    if (r->tap == LANES && r->kernel_w == kw && r->pixel == s * LANES) {                           \
         depthwise_pixels(r, width, kw, s);                                                         \
         return;                                                                                    \
     }
@@ -88,39 +108,43 @@ static void depthwise_width(const depthwise_row *r, int width) {
     depthwise_pixels(r, width, 0, 0);
 }
 
-static depthwise_row depthwise_row_at(const depthwise_args *a, int n, int b, int y) {
+/* The tile's first row, lanes from `lane` on. */
+static depthwise_row depthwise_first(const depthwise_args *a, const rows_tile *t, int lane) {
     act_range bounds = act_bounds(a->act);
-    ptrdiff_t in_y = (ptrdiff_t)y * a->stride_h - a->pad_top;
-    return (depthwise_row){
-        .in = a->in.data + n * a->in.image_pitch + b * a->in.block_pitch +
-              in_y * (ptrdiff_t)a->in.row_pitch - (ptrdiff_t)a->pad_left * LANES,
-        .out = a->out.data + n * a->out.image_pitch + b * a->out.block_pitch + y * a->out.row_pitch,
-        .residual = a->residual ? a->residual + n * a->residual_image_pitch +
-                                      b * a->residual_block_pitch + y * a->residual_row_pitch
-                                : NULL,
-        .weights = a->weights + (size_t)b * a->kernel_h * a->kernel_w * LANES,
+    ptrdiff_t in_y = (ptrdiff_t)t->y0 * a->stride_h - a->pad_top;
+    depthwise_row r = {
+        .in = a->in.data + t->n * a->in.image_pitch + t->b * a->in.block_pitch +
+              in_y * (ptrdiff_t)a->in.row_pitch - (ptrdiff_t)a->pad_left * LANES + lane,
+        .out = a->out.data + t->n * a->out.image_pitch + t->b * a->out.block_pitch +
+               t->y0 * a->out.row_pitch + lane,
+        .weights = a->weights + (size_t)t->b * a->kernel_h * a->kernel_w * LANES + lane,
+        .bias = vec_load(a->bias + t->b * LANES + lane),
         .low = vec_set(bounds.low),
         .high = vec_set(bounds.high),
         .in_row = a->dilation_h * a->in.row_pitch,
         .kernel_h = a->kernel_h,
         .kernel_w = a->kernel_w,
-        .stride_w = a->stride_w,
-        .dilation_w = a->dilation_w,
+        .pixel = (size_t)a->stride_w * LANES,
+        .tap = (size_t)a->dilation_w * LANES,
     };
+    if (a->residual)
+        r.residual = a->residual + t->n * a->residual_image_pitch + t->b * a->residual_block_pitch +
+                     t->y0 * a->residual_row_pitch + lane;
+    return r;
 }
 
 static void kernel_depthwise(const depthwise_args *a, const rows_tile *t) {
+    depthwise_row rows[BLOCK_VECTORS];
+    for (int v = 0; v < BLOCK_VECTORS; v++)
+        rows[v] = depthwise_first(a, t, v * SIMD_WIDTH);
     for (int y = t->y0; y < t->y1; y++) {
-        depthwise_row row = depthwise_row_at(a, t->n, t->b, y);
-        for (int lane = 0; lane < LANES; lane += SIMD_WIDTH) {
-            depthwise_row r = row;
-            r.in += lane;
-            r.out += lane;
-            r.weights += lane;
-            r.bias = vec_load(a->bias + t->b * LANES + lane);
-            if (r.residual) r.residual += lane;
-            depthwise_width(&r, a->out.w);
+        float *out = rows[0].out;
+        for (int v = 0; v < BLOCK_VECTORS; v++) {
+            depthwise_row_run(&rows[v], a->out.w);
+            rows[v].in += a->stride_h * a->in.row_pitch;
+            rows[v].out += a->out.row_pitch;
+            if (a->residual) rows[v].residual += a->residual_row_pitch;
         }
-        act_finish(row.out, (size_t)a->out.w * LANES, a->act);
+        act_finish(out, (size_t)a->out.w * LANES, a->act);
     }
 }

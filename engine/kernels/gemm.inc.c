@@ -9,7 +9,7 @@
  */
 #include "kernels/tile.h"
 
-#define GEMM_NB    TILE_MAX_NB
+#define GEMM_NB    MIN(TILE_MAX_NB, 2)
 #define GEMM_PANEL ((size_t)GEMM_NB * LANES)
 
 static size_t kernel_gemm_panel(void) {

@@ -38,7 +38,11 @@
 
 #define INLINE static inline __attribute__((always_inline))
 /* Unrolls the loop that follows completely; its bounds are constants once inlined. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 32")
+#endif
 
 typedef float vec __attribute__((vector_size(SIMD_WIDTH * 4)));
 typedef int32_t vec_int __attribute__((vector_size(SIMD_WIDTH * 4)));
