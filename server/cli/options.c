@@ -424,7 +424,7 @@ options_outcome options_parse(const option_set *set, int argc, char **argv, void
         options_print_help(set);
         return OPTIONS_HELP;
     }
-    parse p = {.set = set, .values = values, .arguments = arguments};
+    parse p = {.set = set, .values = values, .arguments = arguments, .source = ""};
     p.fresh = calloc(set->count ? set->count : 1, sizeof *p.fresh);
     bool ok =
         p.fresh ? read_sources(&p, argc, argv) : fail(p.message, sizeof p.message, "out of memory");
