@@ -128,7 +128,7 @@ cnn_status graph_bind(graph *g, const cnn_shape *input_shapes, cnn_error *err) {
     cnn_status status = check_graph_outputs(g, err);
     if (status == CNN_OK) status = bind_inputs(g, input_shapes, err);
     if (status != CNN_OK) return status;
-    folding *f = folding_create();
+    folding *f = folding_create(g);
     if (!f) return cnn_fail(err, CNN_OUT_OF_MEMORY, "out of memory while inferring shapes");
     graph_drop_dead_nodes(g); /* also counts uses */
     graph_drop_unused_constants(g);

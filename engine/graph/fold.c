@@ -17,11 +17,22 @@ struct folding {
     tensor *out[GRAPH_MAX_NODE_ARGS];
 };
 
-folding *folding_create(void) {
+static size_t bytes_allowed(const graph *g) {
+    size_t held = 0, bytes;
+    for (size_t i = 0; i < g->value_count; i++)
+        if (g->values[i].constant && !cnn_add_size(held, g->values[i].constant->bytes, &held))
+            return SIZE_MAX;
+    if (!cnn_mul_size(held, FOLDING_MULTIPLE, &bytes) ||
+        !cnn_add_size(bytes, FOLDING_ALLOWANCE, &bytes))
+        return SIZE_MAX;
+    return bytes;
+}
+
+folding *folding_create(const graph *g) {
     folding *f = calloc(1, sizeof *f);
     if (f) {
-        f->bytes_left = MAX_FOLDED_BYTES;
-        f->macs_left = MAX_FOLDED_MACS;
+        f->bytes_left = bytes_allowed(g);
+        f->macs_left = FOLDING_MACS;
     }
     return f;
 }
@@ -135,7 +146,7 @@ static bool is_candidate(const graph *g, const graph_node *node) {
 }
 
 cnn_status graph_fold_constants(graph *g, cnn_error *err) {
-    folding *f = folding_create();
+    folding *f = folding_create(g);
     cnn_status status = CNN_OK;
     if (!f) return cnn_fail(err, CNN_OUT_OF_MEMORY, "out of memory while folding constants");
     graph_update_uses(g);

@@ -4,13 +4,18 @@
 
 #include "ops/op.h"
 
-/* What may be folded at a time: bytes read and made, multiply-accumulates spent. */
-#define MAX_FOLDED_BYTES ((size_t)4 << 30)
-#define MAX_FOLDED_MACS  (UINT64_C(1) << 30)
+/*
+ * What may be folded at a time: bytes read and made, as an allowance (weights that a small file
+ * only describes, by ConstantOfShape) and a multiple of the constants that the graph holds (chains
+ * of conversions); and multiply-accumulates.
+ */
+#define FOLDING_ALLOWANCE ((size_t)1 << 30)
+#define FOLDING_MULTIPLE  8
+#define FOLDING_MACS      (UINT64_C(1) << 30)
 
 typedef struct folding folding;
 
-folding *folding_create(void); /* NULL when out of memory */
+folding *folding_create(const graph *g); /* NULL when out of memory */
 void folding_free(folding *f);
 /*
  * Makes the outputs of an inferred node constants, if its inputs are and the budget allows it, and
