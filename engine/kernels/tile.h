@@ -173,16 +173,19 @@ INLINE void tile_reduce(const tile_panel *p, const tile_place *at,
             }
 }
 
-/* Bounded results, residual added, of `count` pixels. */
+/* Bounded results, residual added, of `count` pixels. `residual` may be `out`. */
 INLINE void tile_finish(const tile_panel *p, vec (*acc)[TILE_MAX_NB * BLOCK_VECTORS], float *out,
                         const float *residual, const int nb, const int count) {
     const vec low = vec_set(p->bounds.low), high = vec_set(p->bounds.high);
-    UNROLL for (int i = 0; i < count; i++) UNROLL for (int v = 0; v < nb * BLOCK_VECTORS; v++) {
-        int block = v / BLOCK_VECTORS, lane = v % BLOCK_VECTORS * SIMD_WIDTH;
-        vec x = acc[i][v];
-        if (residual)
-            x += vec_loadu(residual + i * p->out_pixel + block * p->residual_block + lane);
-        vec_storeu(out + i * p->out_pixel + block * p->out_block + lane, vec_bound(x, low, high));
+    const size_t pixel = p->out_pixel, out_block = p->out_block;
+    const size_t residual_block = p->residual_block;
+    UNROLL for (int i = 0; i < count; i++) {
+        UNROLL for (int v = 0; v < nb * BLOCK_VECTORS; v++) {
+            int block = v / BLOCK_VECTORS, lane = v % BLOCK_VECTORS * SIMD_WIDTH;
+            vec x = acc[i][v];
+            if (residual) x += vec_loadu(residual + i * pixel + block * residual_block + lane);
+            vec_storeu(out + i * pixel + block * out_block + lane, vec_bound(x, low, high));
+        }
     }
 }
 

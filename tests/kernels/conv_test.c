@@ -305,6 +305,31 @@ Test(conv, every_width) {
         }
 }
 
+/* The result may take the residual's place. */
+Test(conv, residual_in_place) {
+    rng r = rng_seed(5);
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    for (int i = 0; i < 50; i++) {
+        shape s = shape_random(&r);
+        s.residual = true;
+        problem p = problem_create(&s, &r, false);
+        tensor_memory_free(&p.residual);
+        p.residual = tensor_memory_like(&p.out);
+        tensor_memory_randomise(&p.residual, &r);
+        for (size_t t = 0; t < count; t++) {
+            tensor_memory_copy(&p.out, &p.residual);
+            conv_packed(all[t], conv_of(&p, &p.value, &p.out), &p.value, &s, conv_whole, &r);
+            conv_args a = conv_of(&p, &p.value, &p.tiled);
+            tensor_memory_copy(&p.tiled, &p.residual);
+            a.residual = p.tiled.view.data;
+            conv_packed(all[t], a, &p.value, &s, conv_tiled, &r);
+            tensor_memory_check_same(&p.out, &p.tiled, shape_text(&s, all[t]->isa));
+        }
+        problem_free(&p);
+    }
+}
+
 /* A tile writes its own blocks and rows and nothing else. */
 Test(conv, tile_keeps_to_itself) {
     rng r = rng_seed(3);
