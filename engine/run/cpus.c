@@ -32,22 +32,36 @@ static int cpus_of(long long quota, long long period) {
     return cpus > 1 << 20 ? 0 : (int)cpus;
 }
 
+/* Takes a number off the front of *text; false if there is none. */
+static bool take_number(const char **text, long long *out) {
+    char *end;
+    *out = strtoll(*text, &end, 10);
+    bool found = end != *text;
+    *text = end;
+    return found;
+}
+
 static int limit_v2(const char *folder) {
     char path[PATH_SIZE + 32], line[128];
     long long quota, period;
     snprintf(path, sizeof(path), "%s/cpu.max", folder);
-    if (!read_line(path, line, sizeof(line)) || sscanf(line, "%lld %lld", &quota, &period) != 2)
-        return 0;
-    return cpus_of(quota, period);
+    if (!read_line(path, line, sizeof(line))) return 0;
+    const char *text = line;
+    return take_number(&text, &quota) && take_number(&text, &period) ? cpus_of(quota, period) : 0;
+}
+
+static bool read_number(const char *folder, const char *file, long long *out) {
+    char path[PATH_SIZE + 32], line[64];
+    snprintf(path, sizeof(path), "%s/%s", folder, file);
+    const char *text = line;
+    return read_line(path, line, sizeof(line)) && take_number(&text, out);
 }
 
 static int limit_v1(const char *folder) {
-    char path[PATH_SIZE + 32], quota[64], period[64];
-    snprintf(path, sizeof(path), "%s/cpu.cfs_quota_us", folder);
-    if (!read_line(path, quota, sizeof(quota))) return 0;
-    snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", folder);
-    if (!read_line(path, period, sizeof(period))) return 0;
-    return cpus_of(atoll(quota), atoll(period));
+    long long quota, period;
+    bool known = read_number(folder, "cpu.cfs_quota_us", &quota) &&
+                 read_number(folder, "cpu.cfs_period_us", &period);
+    return known ? cpus_of(quota, period) : 0;
 }
 
 /* The smallest limit from `mount/group` up to `mount`; 0: none. */

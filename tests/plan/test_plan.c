@@ -238,9 +238,9 @@ static size_t worst_element(const float *got, const float *want, size_t count, d
     *worst = 0;
     double largest = 1e-3;
     for (size_t i = 0; i < count; i++)
-        largest = fmax(largest, fabs(want[i]));
+        largest = fmax(largest, fabs((double)want[i]));
     for (size_t i = 0; i < count; i++) {
-        double difference = fabs((double)got[i] - want[i]) / (largest + fabs(want[i]));
+        double difference = fabs((double)got[i] - want[i]) / (largest + fabs((double)want[i]));
         if (!(difference <= *worst)) {
             *worst = isnan(difference) ? INFINITY : difference;
             at = i;
