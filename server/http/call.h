@@ -13,6 +13,7 @@ struct http_server {
     char url[512];
     struct MHD_Daemon *daemon;
     watcher *watcher;
+    int listener; /* from the drain on, else -1 */
     atomic_bool draining;
     atomic_size_t buffered; /* bytes of bodies and replies held by calls */
     pthread_mutex_t lock;

@@ -33,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -101,6 +102,7 @@ static bool start_daemon(http_server *server, int listener) {
 static http_server *allocate(const http_options *options) {
     http_server *server = calloc(1, sizeof *server);
     if (!server) return NULL;
+    server->listener = -1;
     server->options = *options;
     server->options.host = strdup(options->host);
     server->options.cors_origin = options->cors_origin ? strdup(options->cors_origin) : NULL;
@@ -148,8 +150,9 @@ const char *http_server_url(const http_server *server) {
 
 void http_server_drain(http_server *server) {
     if (atomic_exchange(&server->draining, true)) return;
-    int listener = MHD_quiesce_daemon(server->daemon);
-    if (listener >= 0) close(listener);
+    server->listener = MHD_quiesce_daemon(server->daemon);
+    /* Not closed yet: the HTTP thread may be looking at it at this moment. */
+    if (server->listener >= 0) shutdown(server->listener, SHUT_RDWR);
 }
 
 bool http_server_draining(const http_server *server) {
@@ -172,6 +175,7 @@ bool http_server_wait_idle(http_server *server, uint64_t timeout_ns) {
 void http_server_free(http_server *server) {
     if (!server) return;
     if (server->daemon) MHD_stop_daemon(server->daemon);
+    if (server->listener >= 0) close(server->listener);
     watcher_free(server->watcher);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
