@@ -24,7 +24,7 @@
 /*
  * A blocked activation. `data` is the first lane of pixel (0, 0) of block 0 of image 0; pitches are
  * in floats. A pixel is `lanes` floats wide: LANES, or C itself for the network's first layer when
- * C <= 4.
+ * C <= 4. Pixels of LANES floats are aligned to CNN_ALIGN.
  */
 typedef struct blocked {
     float *data;
@@ -49,7 +49,7 @@ typedef struct act_params {
  */
 typedef struct conv_args {
     blocked in, out;
-    const float *residual; /* same geometry as `out`, data pointer only; NULL: none */
+    const float *residual; /* (N, C, H, W) of `out`; may be out's own memory; NULL: none */
     size_t residual_row_pitch, residual_block_pitch, residual_image_pitch;
     const float *weights; /* as conv_pack lays out */
     const float *bias;    /* out.blocks * 16 floats, zero-padded; never NULL */
@@ -60,8 +60,8 @@ typedef struct conv_args {
     act_params act;
 } conv_args;
 
-/* Part of a convolution: output blocks [ob0, ob1) (whole panels of ob_group) and rows [y0, y1) of
- * image n. */
+/* Part of a convolution: output blocks [ob0, ob1) (whole panels, which a group starts anew) and rows
+ * [y0, y1) of image n. */
 typedef struct conv_tile {
     int n, ob0, ob1, y0, y1;
 } conv_tile;
@@ -129,6 +129,7 @@ typedef struct gemm_args {
  * output may be the same buffer for the element-wise kernels.
  */
 #define KERNEL_LIST(X)                                                                             \
+    /* out_blocks: of one group */                                                                 \
     X(conv_tiling, conv_tiling, (int in_lanes, int out_blocks, int out_w))                         \
     X(void, conv, (const conv_args *a, const conv_tile *t))                                        \
     X(void, depthwise, (const depthwise_args *a, const rows_tile *t))                              \

@@ -101,7 +101,7 @@ static void gemm_pack_rows(const float *b, size_t k, size_t n, size_t panel, flo
         }
 }
 
-#define GEMM_PACK_STRIP 16 /* k per step: one cache line of each of a panel's source rows */
+#define GEMM_PACK_STRIP 64 /* k per step: a few cache lines of each of a panel's source rows */
 
 /* b is (N, K): `columns` of its rows become one panel. */
 static void gemm_pack_transposed(const float *b, size_t k, size_t columns, size_t panel,

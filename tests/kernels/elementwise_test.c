@@ -9,10 +9,10 @@
 static void check(const guarded *got, const guarded *cut, const guarded *want, double relative,
                   const char *isa, const char *what) {
     for (size_t i = 0; i < got->count; i++)
-        cr_assert(
-            close_enough(got->data[i], want->data[i], relative * fabs(want->data[i]) + 0x1p-22),
-            "%s %s: [%zu] of %zu: got %.9g, want %.9g", isa, what, i, got->count, got->data[i],
-            want->data[i]);
+        cr_assert(close_enough(got->data[i], want->data[i],
+                               relative * fabs((double)want->data[i]) + 0x1p-22),
+                  "%s %s: [%zu] of %zu: got %.9g, want %.9g", isa, what, i, got->count,
+                  got->data[i], want->data[i]);
     cr_assert_eq(memcmp(got->data, cut->data, got->count * sizeof(float)), 0,
                  "%s %s: bits differ when the range is cut", isa, what);
 }
@@ -159,7 +159,7 @@ Test(elementwise, special_values) {
             all[t]->unary(in, got, COUNT, act);
             kernels_reference.unary(in, want, COUNT, act);
             for (int i = 0; i < COUNT; i++)
-                cr_assert(close_enough(got[i], want[i], 1e-6 * fabs(want[i]) + 1e-38),
+                cr_assert(close_enough(got[i], want[i], 1e-6 * fabs((double)want[i]) + 1e-38),
                           "%s act %d of %g: got %g, want %g", all[t]->isa, kind, in[i], got[i],
                           want[i]);
         }
@@ -170,7 +170,8 @@ Test(softmax, accuracy) {
     const kernel_table *all[4];
     size_t count = tables(all);
     for (size_t t = 0; t < count; t++)
-        for (float x = 0; x < 103; x += 0.0137f) {
+        for (int i = 0; i < 7500; i++) {
+            float x = (float)i * 0.0137f;
             float in[2] = {0, -x}, got[2];
             all[t]->softmax(in, got, 2, false);
             double want = exp(-(double)x) / (1 + exp(-(double)x));
@@ -195,9 +196,10 @@ Test(softmax, random_rows) {
                 kernels_reference.softmax(in.data, want.data, n, log);
                 all[t]->softmax(in.data, got.data, n, log);
                 for (size_t j = 0; j < n; j++)
-                    cr_assert(close_enough(got.data[j], want.data[j],
-                                           4e-6 * fabs(want.data[j]) + (log ? 1e-6 : 1e-38)),
-                              "%s: got %g, want %g", all[t]->isa, got.data[j], want.data[j]);
+                    cr_assert(
+                        close_enough(got.data[j], want.data[j],
+                                     4e-6 * fabs((double)want.data[j]) + (log ? 1e-6 : 1e-38)),
+                        "%s: got %g, want %g", all[t]->isa, got.data[j], want.data[j]);
             }
         guarded_free(&in);
         guarded_free(&got);

@@ -157,7 +157,7 @@ void tensor_memory_check_close(const tensor_memory *got, const tensor_memory *wa
         const float *w = tensor_memory_pixel(want, n, b, y, x);
         const float *s = tensor_memory_pixel(scale ? scale : want, n, b, y, x);
         for (int l = 0; l < got->view.lanes && b * got->view.lanes + l < got->view.c; l++)
-            cr_assert(close_enough(g[l], w[l], relative * fabs(s[l]) + absolute),
+            cr_assert(close_enough(g[l], w[l], relative * fabs((double)s[l]) + absolute),
                       "%s: (%d, %d, %d, %d) lane %d: got %.9g, want %.9g (scale %g)", what, n, b, y,
                       x, l, g[l], w[l], s[l]);
     }
