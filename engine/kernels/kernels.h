@@ -60,8 +60,8 @@ typedef struct conv_args {
     act_params act;
 } conv_args;
 
-/* Part of a convolution: output blocks [ob0, ob1) (whole panels, which a group starts anew) and rows
- * [y0, y1) of image n. */
+/* Part of a convolution: output blocks [ob0, ob1) (whole panels, which a group starts anew) and
+ * rows [y0, y1) of image n. */
 typedef struct conv_tile {
     int n, ob0, ob1, y0, y1;
 } conv_tile;
