@@ -61,7 +61,7 @@ static double peak_gflops(const char *isa) {
 #endif
     static volatile float start = 0.5f, sink;
     double best = 0;
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 300; i++) {
         uint64_t before = thread_ns();
         sink = fn(start);
         double ns = (double)(thread_ns() - before);
