@@ -3,8 +3,9 @@
  *
  * A request goes straight down: find the model, read the request, resolve its query, classify each
  * image, encode. The first three are done by the worker that the request came to. With several
- * images each of the others becomes a task of its own; the first is classified at once. Whichever
- * worker finishes the last image encodes the reply, so that none waits for another.
+ * images each of the others becomes a task of its own; the first is classified at once. A worker
+ * encodes the entry of its image and frees the result, of which feature maps may make much, before
+ * it takes the next; whichever finishes the last image joins the entries.
  *
  * With one image its failure is the reply; with several, each has its own entry and the status is
  * 200.
@@ -36,6 +37,7 @@ typedef struct image_task {
     bool overdue;
     model_error err;
     model_result result;
+    buffer entry; /* its part of `results`; not used if there is one image only */
 } image_task;
 
 /* Made and freed by workers; while images are classified, each task is touched by its worker only,
@@ -53,8 +55,10 @@ struct classify_job {
 
 static void job_free(classify_job *job) {
     if (!job) return;
-    for (size_t i = 0; job->tasks && i < job->request.image_count; i++)
+    for (size_t i = 0; job->tasks && i < job->request.image_count; i++) {
         model_result_free(&job->tasks[i].result);
+        buffer_free(&job->tasks[i].entry);
+    }
     free(job->tasks);
     model_query_free(job->query);
     served_model_unref(job->model);
@@ -130,26 +134,52 @@ static void write_entry(json_writer *w, const classify_job *job, const image_tas
         json_write_result(w, name, &task->result, job->request.format);
 }
 
+static size_t reply_limit(const app *a) {
+    return a->feature_limit * REPLY_SLACK_FACTOR + REPLY_SLACK;
+}
+
+/* Encodes one of several images, and frees its result. */
+static void encode_entry(image_task *task) {
+    uint64_t start = http_now_ns();
+    buffer_init(&task->entry, reply_limit(task->job->app));
+    json_writer w = {.out = &task->entry};
+    write_entry(&w, task->job, task);
+    model_result_free(&task->result);
+    http_timing_add(task->job->x, HTTP_ENCODE, http_now_ns() - start);
+}
+
+/* Frees the entries as it goes. */
+static void write_results(json_writer *w, classify_job *job) {
+    json_write_key(w, "results");
+    json_write_begin_array(w);
+    if (job->request.image_count == 1) {
+        write_entry(w, job, &job->tasks[0]);
+    } else {
+        for (size_t i = 0; i < job->request.image_count; i++) {
+            buffer *entry = &job->tasks[i].entry;
+            buffer_fail(w->out, entry->state);
+            json_write_raw(w, entry->data, entry->size);
+            buffer_free(entry);
+        }
+    }
+    json_write_end_array(w);
+}
+
 static void write_reply(classify_job *job) {
     http_exchange *x = job->x;
-    buffer *body = &x->reply.body;
     uint64_t start = http_now_ns();
-    body->limit = job->app->feature_limit * REPLY_SLACK_FACTOR + REPLY_SLACK;
-    json_writer w = {.out = body};
+    x->reply.body.limit = reply_limit(job->app);
+    json_writer w = {.out = &x->reply.body};
     json_write_begin_object(&w);
     json_write_key(&w, "model");
     json_write_text(&w, served_model_name(job->model));
     json_write_key(&w, "version");
     json_write_text(&w, served_model_version_text(job->model));
-    json_write_key(&w, "results");
-    json_write_begin_array(&w);
-    for (size_t i = 0; i < job->request.image_count; i++)
-        write_entry(&w, job, &job->tasks[i]);
-    json_write_end_array(&w);
+    write_results(&w, job);
     http_timing_add(x, HTTP_ENCODE, http_now_ns() - start);
     if (job->request.timings) write_timings(&w, x);
     json_write_end_object(&w);
-    buffer_append_char(body, '\n');
+    buffer_append_char(w.out, '\n');
 }
 
 static void reply(classify_job *job) {
@@ -202,6 +232,7 @@ static void run_image(void *arg) {
         http_timing_add(job->x, HTTP_PREPROCESS, task->result.preprocess_ns);
         http_timing_add(job->x, HTTP_INFERENCE, task->result.inference_ns);
     }
+    if (job->request.image_count > 1) encode_entry(task);
     if (atomic_fetch_sub(&job->unfinished, 1) == 1) finish(job);
 }
 

@@ -27,8 +27,12 @@ bool buffer_failed(const buffer *b) {
     return b->state != BUFFER_GOOD;
 }
 
-static bool fail(buffer *b, buffer_state state) {
+void buffer_fail(buffer *b, buffer_state state) {
     if (b->state == BUFFER_GOOD) b->state = state;
+}
+
+static bool fail(buffer *b, buffer_state state) {
+    buffer_fail(b, state);
     return false;
 }
 

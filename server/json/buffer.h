@@ -42,6 +42,8 @@ void buffer_commit(buffer *b, size_t size);
 void buffer_uncommit(buffer *b, size_t size);
 
 bool buffer_failed(const buffer *b);
+/* Marks it as failed, for a failure elsewhere that its content depends on. */
+void buffer_fail(buffer *b, buffer_state state);
 
 /* The bytes, now the caller's to free(), and the buffer is empty; NULL if there are none. */
 char *buffer_take(buffer *b, size_t *size);
