@@ -85,12 +85,13 @@ typedef struct cnn_tensor_info {
 
 typedef struct cnn_tensor cnn_tensor;
 
-/* Reads a serialized ONNX TensorProto (the input_N.pb of ONNX' test cases). `bytes` may be freed. */
+/* Reads a serialized ONNX TensorProto (the input_N.pb of ONNX' test cases). `bytes` may be freed.
+ */
 cnn_status cnn_tensor_load(const void *bytes, size_t size, cnn_tensor **out, cnn_error *err);
-void cnn_tensor_free(cnn_tensor *tensor);
+void cnn_tensor_free(cnn_tensor *t);
 /* The name is "" if the file has none. */
-cnn_tensor_info cnn_tensor_describe(const cnn_tensor *tensor);
-const void *cnn_tensor_data(const cnn_tensor *tensor);
+cnn_tensor_info cnn_tensor_describe(const cnn_tensor *t);
+const void *cnn_tensor_data(const cnn_tensor *t);
 
 /* ---- runtime: the thread pool ------------------------------------------------------------- */
 
