@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -82,6 +83,7 @@ static size_t edit_distance(const char *a, const char *b) {
  * begins with counts as near. */
 static size_t slip(const char *name, const char *entry) {
     size_t length = strnlen(name, NAME_COMPARED);
+    if (length == 0) return SIZE_MAX;
     if (length >= 2 && strncasecmp(name, entry, length) == 0) return 1;
     size_t distance = edit_distance(name, entry), allowed = 1 + length / 4;
     return distance <= allowed ? distance : SIZE_MAX;

@@ -1,0 +1,415 @@
+#!/usr/bin/env python3
+"""End-to-end tests of the subcommands, over the built program.
+
+    test_cli.py PROGRAM [unittest options]
+
+Needs nothing but Python's standard library. Tests that read the reference data are skipped where the environment
+variable CNNSERVE_TEST_DATA does not name it.
+"""
+import base64
+import csv
+import http.server
+import io
+import json
+import os
+import pty
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+import zlib
+from pathlib import Path
+
+PROGRAM = sys.argv.pop(1) if len(sys.argv) > 1 else "./cnnserve"
+DATA = os.environ.get("CNNSERVE_TEST_DATA", "")
+TIMEOUT = 300
+
+
+def run(*arguments, env=None, stderr=subprocess.PIPE):
+    """Runs the program without the settings that a developer may have in the environment."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("CNNSERVE_")}
+    return subprocess.run([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, stderr=stderr, timeout=TIMEOUT,
+                          env={**clean, **(env or {})})
+
+
+def png(rows):
+    """An 8-bit grey PNG."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    head = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
+    pixels = b"".join(b"\0" + bytes(row) for row in rows)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b""))
+
+
+def line_png(width=8, height=8, columns=(3, 4)):
+    """Black, but for white columns (counted from 0)."""
+    return png([[255 if x in columns else 0 for x in range(width)] for _ in range(height)])
+
+
+def needs_data(path):
+    found = DATA and os.path.exists(os.path.join(DATA, path))
+    return unittest.skipUnless(found, f"CNNSERVE_TEST_DATA does not name a folder with {path}")
+
+
+def data(path):
+    return os.path.join(DATA, path)
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="cnnserve-cli-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def check(self, *arguments, status=0, env=None):
+        """Standard output of a run that must end with `status`."""
+        result = run(*arguments, env=env)
+        self.assertEqual(result.returncode, status, result.stderr.decode())
+        if status == 0:
+            self.assertEqual(result.stderr, b"")
+        return result.stdout.decode()
+
+    def check_usage(self, message, *arguments, env=None):
+        """A run that must be refused with this one line."""
+        result = run(*arguments, env=env)
+        self.assertEqual(result.stderr.decode(), f"cnnserve: {message}\n")
+        self.assertEqual((result.returncode, result.stdout), (2, b""))
+
+    def entries(self, *arguments, status=0):
+        return [json.loads(line) for line in self.check("classify", *arguments, "--format", "json",
+                                                        status=status).splitlines()]
+
+
+class Program(Case):
+    def test_version_and_help(self):
+        self.assertRegex(self.check("--version"), r"^cnnserve \d+\.\d+\.\d+\n$")
+        self.assertIn("classify MODEL IMAGE...", self.check("--help"))
+        for command in "serve", "classify", "inspect", "bench", "verify", "healthcheck":
+            text = self.check(command, "--help")
+            self.assertTrue(text.startswith(f"usage: cnnserve {command}") or command == "serve", text)
+            for line in text.splitlines():
+                self.assertLessEqual(len(line), 120)
+
+    def test_wrong_usage(self):
+        self.check_usage("unknown command 'clasify'; did you mean 'classify'?", "clasify")
+        self.check_usage("unknown option '--to'; did you mean 'top'?", "classify", "--to", "3", "digits", "x.png")
+        self.check_usage("an argument is missing; usage: cnnserve classify [options] MODEL IMAGE...", "classify",
+                         "digits")
+        self.check_usage("too many arguments; usage: cnnserve inspect [options] MODEL", "inspect", "digits", "b")
+        self.check_usage("--top must be a whole number from 0 to 1000000, not '-1'", "classify", "--top=-1", "digits",
+                         "x.png")
+
+
+class LineDetector(Case):
+    """A picture of 8x8, all 0 but a line of two columns: what each layer must make of it."""
+
+    def test_every_layer(self):
+        path = self.write("line.png", line_png())
+        entry, = self.entries("line-detector", "--features", "*", path)
+        self.assertEqual(entry["image"], {"name": str(path), "format": "png", "width": 8, "height": 8,
+                                          "orientation": 1})
+        self.assertEqual(entry["predictions"], [{"class_index": 0, "label": "vertical line", "probability": 3}])
+        features = entry["features"]
+        self.assertEqual(list(features), ["conv", "map", "average_pool", "max_pool", "global_max"])
+        self.assertEqual(features["map"], {"op": "Relu", "shape": [1, 6, 6], "dtype": "float32",
+                                           "data": [[[0, 0, 3, 3, 0, 0]] * 6]})
+        for name, op in ("average_pool", "AveragePool"), ("max_pool", "MaxPool"):
+            self.assertEqual(features[name], {"op": op, "shape": [1, 3, 3], "dtype": "float32",
+                                              "data": [[[0, 3, 0]] * 3]})
+        self.assertEqual(features["global_max"]["data"], [[[3]]])
+
+    def test_features_alone(self):
+        path = self.write("line.png", line_png())
+        entry, = self.entries("line-detector", "--top", "0", "--features", "max_pool", path)
+        self.assertEqual((entry["predictions"], list(entry["features"])), ([], ["max_pool"]))
+
+    def test_feature_formats(self):
+        path = self.write("line.png", line_png())
+        plain, = self.entries("line-detector", "--features", "map", path)
+        packed, = self.entries("line-detector", "--features", "map", "--feature-format", "base64", path)
+        stats, = self.entries("line-detector", "--features", "map", "--feature-format", "stats", path)
+        values = struct.unpack("<36f", base64.b64decode(packed["features"]["map"]["data_base64"]))
+        self.assertEqual(list(values), sum(plain["features"]["map"]["data"][0], []))
+        self.assertNotIn("data", packed["features"]["map"])
+        self.assertEqual({k: stats["features"]["map"][k] for k in ("min", "max", "mean", "zeros")},
+                         {"min": [0], "max": [3], "mean": [1], "zeros": [24]})
+
+    def test_any_size(self):
+        paths = [self.write(f"{n}.png", line_png(n, n + 2, (2,))) for n in range(3, 30)]
+        for side, entry in zip(range(3, 30), self.entries("line-detector", "--features", "map", *paths)):
+            self.assertEqual(entry["features"]["map"]["shape"], [1, side, side - 2])
+
+    def test_too_small(self):
+        entry, = self.entries("line-detector", self.write("tiny.png", line_png(2, 2)), status=1)
+        self.assertEqual(entry["code"], "bad_request")
+        self.assertIn("2x2", entry["error"])
+
+    def test_unknown_features(self):
+        path = self.write("line.png", line_png())
+        self.check_usage("model 'line-detector' has no tensor or node 'mapp'; did you mean 'map'?", "classify",
+                         "line-detector", "--features", "mapp", path)
+        self.check_usage("--features needs --format text or json", "classify", "line-detector", "--features", "map",
+                         "--format", "csv", path)
+
+
+class Classify(Case):
+    def test_an_image_that_fails_does_not_stop_the_rest(self):
+        good, bad = self.write("good.png", line_png()), self.write("bad.png", line_png()[:50])
+        text, gone = self.write("notes.txt", "no image"), self.folder / "gone.png"
+        entries = self.entries("digits", bad, good, text, gone, good, status=1)
+        self.assertEqual([e["image"]["name"] for e in entries], list(map(str, (bad, good, text, gone, good))))
+        self.assertEqual([e.get("code") for e in entries],
+                         ["undecodable_image", None, "unsupported_media_type", "not_found", None])
+        self.assertEqual(entries[1], entries[4])
+        probabilities = [p["probability"] for p in entries[1]["predictions"]]
+        self.assertEqual(len(probabilities), 5)
+        self.assertEqual(probabilities, sorted(probabilities, reverse=True))
+
+    def test_folders(self):
+        for name in "b.png", "a.PNG", "sub/c.jpeg", "sub/deep/d.webp", "z.Jpe", ".hidden.png", ".dir/e.png", "f.txt":
+            self.write(name, line_png())
+        names = [e["image"]["name"] for e in self.entries("digits", self.folder)]
+        self.assertEqual(names, [f"{self.folder}/{n}" for n in
+                                 ("a.PNG", "b.png", "sub/c.jpeg", "sub/deep/d.webp", "z.Jpe")])
+        slash = [e["image"]["name"] for e in self.entries("digits", f"{self.folder}/")]
+        self.assertEqual(slash, names)
+
+    def test_folder_without_images(self):
+        self.check_usage(f"there are no images in '{self.folder}'", "classify", "digits", self.folder)
+
+    def test_links_to_folders_do_not_loop(self):
+        self.write("a.png", line_png())
+        os.symlink(self.folder, self.folder / "loop")
+        self.assertEqual(len(self.entries("digits", self.folder)), 1)
+
+    def test_csv(self):
+        path = self.write('a "b", c.png', line_png())
+        rows = list(csv.DictReader(io.StringIO(self.check("classify", "digits", "--format", "csv", "--top", "2", path,
+                                                          "/gone", status=1))))
+        self.assertEqual([(r["image"], r["rank"]) for r in rows], [(str(path), "1"), (str(path), "2"), ("/gone", "")])
+        entry, = self.entries("digits", path)
+        self.assertEqual([float(r["probability"]) for r in rows[:2]],
+                         [p["probability"] for p in entry["predictions"][:2]])
+        self.assertTrue(rows[2]["error"])
+
+    def test_text(self):
+        path = self.write("a.png", line_png())
+        lines = self.check("classify", "digits", "--top", "3", path).splitlines()
+        self.assertEqual((len(lines), lines[0]), (4, f"{path}  (png, 8x8)"))
+
+    def test_top(self):
+        path = self.write("a.png", line_png())
+        for top, count in (0, 0), (1, 1), (10, 10), (1000, 10):
+            entry, = self.entries("digits", "--top", top, path)
+            self.assertEqual(len(entry["predictions"]), count)
+            self.assertEqual(len({p["class_index"] for p in entry["predictions"]}), count)
+
+    def test_the_output_does_not_depend_on_threads(self):
+        for i in range(60):
+            self.write(f"{i:02}.png", line_png(8 + i, 40, (i // 2, i // 2 + 1)))
+        outputs = {self.check("classify", "digits", "--format", "json", "--features", "*", "--threads", n, self.folder)
+                   for n in (1, 2, 3, 8)}
+        self.assertEqual(len(outputs), 1)
+
+    def test_progress_on_a_terminal_only(self):
+        for i in range(40):
+            self.write(f"{i:02}.png", line_png())
+        master, slave = pty.openpty()
+        result = run("classify", "digits", self.folder, stderr=slave)
+        os.close(slave)
+        shown = os.read(master, 65536).decode()
+        os.close(master)
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(shown, r"\[[#-]{30}\] \d+/40 +\d+%")
+        self.assertTrue(shown.endswith("\r\x1b[K"), repr(shown))
+
+    def test_wrong_models(self):
+        path = self.write("a.png", line_png())
+        self.check_usage("'digitz' is neither a file nor a folder; did you mean 'digits'?", "classify", "digitz", path)
+        self.check_usage(f"folder '{self.folder}' holds neither model.onnx nor VERSION/model.onnx", "classify",
+                         self.folder, path)
+        broken = self.write("m/model.onnx", "no model")
+        result = run("classify", broken, path)
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(result.stderr.decode(), r"^cnnserve: .*m/model\.onnx: [^\n]*\n$")
+
+    def test_precision(self):
+        path = self.write("a.png", line_png())
+        self.assertEqual(self.entries("digits", "--precision", "fp32", path), self.entries("digits", path))
+        self.check_usage("--precision must be one of fp32|bf16|int8|auto, not 'fp8'", "classify", "--precision", "fp8",
+                         "digits", path)
+
+    @needs_data("models/squeezenet1.1")
+    def test_photos_agree_with_pillow_and_onnx_runtime(self):
+        with open(data("models/squeezenet1.1/expected-top5.csv")) as file:
+            expected = {row["file"]: row for row in csv.DictReader(file)}
+        arguments = ("classify", data("models/squeezenet1.1"), "--format", "json", "--top", "5",
+                     data("images/imagenet"))
+        output = self.check(*arguments, "--threads", "2")
+        self.assertEqual(output, self.check(*arguments, "--threads", "1"))
+        entries = [json.loads(line) for line in output.splitlines()]
+        self.assertEqual(len(entries), 200)
+        best = close = 0
+        for entry in entries:
+            want = expected[os.path.basename(entry["image"]["name"])]
+            got = {p["class_index"]: p["probability"] for p in entry["predictions"]}
+            best += entry["predictions"][0]["class_index"] == int(want["class1"])
+            close += abs(got.get(int(want["class1"]), 0) - float(want["p1"])) <= 0.01
+        self.assertGreaterEqual(best, 199)
+        self.assertGreaterEqual(close, 195)
+
+
+class Inspect(Case):
+    def test_table(self):
+        text = self.check("inspect", "line-detector")
+        self.assertRegex(text, r"(?m)^Layer +Op +Output shape +Params +MACs$")
+        self.assertRegex(text, r"(?m)^conv +Conv +1x1x222x222 +9 +443,556$")
+        self.assertRegex(text, r"(?m)^Classes +1: vertical line$")
+
+    def test_json(self):
+        model = json.loads(self.check("inspect", "--json", "digits"))
+        self.assertEqual(model["model"], "digits")
+        self.assertEqual(model["labels"], list("0123456789"))
+        self.assertEqual(model["preprocessing"]["color"], "GRAY")
+        self.assertEqual(sum(layer["params"] for layer in model["layers"]), model["params"])
+        self.assertEqual(sum(layer["macs"] for layer in model["layers"]), model["macs"])
+        self.assertEqual(set(model["layers"][0]), {"name", "op", "output", "output_shape", "params", "macs"})
+
+    @needs_data("onnx-conformance/light")
+    def test_published_figures(self):
+        # Parameters as published; ResNet-50's 25.56 M count two of a batch normalization's four vectors.
+        for name, params, macs in (("bvlc_alexnet", 60965224, None), ("vgg19", 143667240, 19632062464),
+                                   ("resnet50", 25557032 + 53120, 4089184256), ("squeezenet", 1235496, None)):
+            model = json.loads(self.check("inspect", "--json", data(f"onnx-conformance/light/{name}")))
+            self.assertEqual(model["params"], params, name)
+            self.assertEqual(model["macs"], macs or model["macs"], name)
+
+    @needs_data("onnx-conformance/node/test_abs")
+    def test_graphs_that_are_no_classifiers(self):
+        self.assertIn("No image classifier: ", self.check("inspect", data("onnx-conformance/node/test_abs")))
+
+
+class Bench(Case):
+    def test_json(self):
+        report = json.loads(self.check("bench", "--json", "--iterations", "5", "--threads", "1", "digits"))
+        for key in ("model", "precision", "threads", "batch", "iterations", "median_ms", "min_ms", "p99_ms", "isa",
+                    "peak_rss_bytes", "arena_bytes", "weights_bytes", "layers"):
+            self.assertIn(key, report)
+        self.assertEqual((report["model"], report["threads"], report["batch"], report["iterations"]),
+                         ("digits", 1, 1, 5))
+        self.assertLessEqual(report["min_ms"], report["median_ms"])
+        self.assertLessEqual(report["median_ms"], report["p99_ms"])
+        for layer in report["layers"]:
+            self.assertEqual(list(layer), ["name", "op", "kernel", "shape", "ms", "share", "macs", "gflops"])
+        self.assertAlmostEqual(sum(layer["share"] for layer in report["layers"]), 1, places=4)
+
+    def test_table_and_batch(self):
+        text = self.check("bench", "--iterations", "3", "--batch", "4", "cifar10")
+        self.assertIn("batch 4", text)
+        self.assertRegex(text, r"(?m)^Latency +median ")
+
+
+class Verify(Case):
+    def copy_case(self, name):
+        """A writable copy; shutil's own copying would keep the mode of read-only data."""
+        for path in Path(data("onnx-conformance/node/test_abs")).rglob("*"):
+            if path.is_file():
+                self.write(f"{name}/{path.relative_to(data('onnx-conformance/node/test_abs'))}", path.read_bytes())
+
+    @needs_data("onnx-conformance/light")
+    def test_whole_architectures(self):
+        lines = self.check("verify", data("onnx-conformance/light")).splitlines()
+        self.assertEqual(lines, [f"PASS {n}" for n in ("bvlc_alexnet", "densenet121", "inception_v1", "resnet50",
+                                                       "squeezenet", "vgg19")] + ["6 passed, 0 failed"])
+
+    @needs_data("onnx-conformance/node/test_abs")
+    def test_failures(self):
+        self.copy_case("good")
+        self.copy_case("deep/er/wrong")
+        self.copy_case("shape")
+        self.write("model/model.onnx", b"a model folder is no case")
+        output = self.folder / "deep/er/wrong/test_data_set_0/output_0.pb"
+        content = bytearray(output.read_bytes())
+        content[-4:] = struct.pack("<f", 1e9)
+        output.write_bytes(content)
+        shutil.copyfile(self.folder / "good/model.onnx", self.folder / "shape/test_data_set_0/input_0.pb")
+        lines = self.check("verify", self.folder, status=1).splitlines()
+        self.assertEqual(len(lines), 4)
+        self.assertRegex(lines[0], r"^FAIL deep/er/wrong: test_data_set_0: output 'y' differs in 1 of 60 elements")
+        self.assertEqual(lines[1], "PASS good")
+        self.assertTrue(lines[2].startswith("FAIL shape: "))
+        self.assertEqual(lines[3], "1 passed, 2 failed")
+        self.assertEqual(self.check("verify", "--rtol", "1", "--atol", "2e9", self.folder / "deep").splitlines()[-1],
+                         "1 passed, 0 failed")
+
+    @needs_data("onnx-conformance/node/test_abs")
+    def test_a_case_itself(self):
+        self.copy_case("one")
+        self.assertEqual(self.check("verify", self.folder / "one"), "PASS one\n1 passed, 0 failed\n")
+
+    def test_nothing_to_do(self):
+        self.assertEqual(run("verify", self.folder).returncode, 1)
+        self.check_usage("'/nonexistent' is no folder", "verify", "/nonexistent")
+
+
+class Healthcheck(Case):
+    def serve(self, status, path="/readyz"):
+        """A server that answers GET `path` with a status, and everything else with 404; returns its port."""
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(status if self.path == path else 404)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        return server.server_port
+
+    def status(self, *arguments, env=None):
+        return run("healthcheck", *arguments, env=env).returncode
+
+    def test_ready(self):
+        port = self.serve(200)
+        self.assertEqual(self.status(f"http://127.0.0.1:{port}/readyz"), 0)
+        self.assertEqual(self.status(f"http://localhost:{port}/readyz#part"), 0)
+        self.assertEqual(self.status(env={"CNNSERVE_PORT": str(port)}), 0)
+        self.assertEqual(self.status(env={"CNNSERVE_PORT": str(port), "CNNSERVE_HOST": "0.0.0.0"}), 0)
+
+    def test_not_ready(self):
+        port = self.serve(503)
+        self.assertEqual(self.status(f"http://127.0.0.1:{port}/readyz"), 1)
+        self.assertEqual(self.status(f"http://127.0.0.1:{port}"), 1)
+
+    def test_no_server(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.assertEqual(self.status(f"http://127.0.0.1:{port}/readyz"), 1)
+
+    def test_silent_server(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            self.assertEqual(self.status("--timeout-ms", "200", f"http://127.0.0.1:{port}/readyz"), 1)
+
+    def test_wrong_urls(self):
+        for url in "https://x/", "127.0.0.1:80", "http://", "http://a:0/", "http://a:x/", "http://a b/", "http://[::1/":
+            self.assertEqual(self.status(url), 2, url)
+
+
+if __name__ == "__main__":
+    unittest.main()

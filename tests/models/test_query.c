@@ -1,0 +1,375 @@
+/*
+ * Queries and classification, with the line detector: one 3x3 convolution that answers to vertical
+ * lines, a ReLU, and average, maximum and global maximum pooling of it.
+ */
+#include "models/query.h"
+
+#include "folder.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+/* ---- pictures ----------------------------------------------------------------------------- */
+
+typedef struct bytes {
+    unsigned char *data;
+    size_t size;
+} bytes;
+
+static void append(bytes *out, const void *data, size_t size) {
+    out->data = realloc(out->data, out->size + size);
+    memcpy(out->data + out->size, data, size);
+    out->size += size;
+}
+
+static void append_u32(bytes *out, uint32_t value) {
+    unsigned char big[4] = {(unsigned char)(value >> 24), (unsigned char)(value >> 16),
+                            (unsigned char)(value >> 8), (unsigned char)value};
+    append(out, big, 4);
+}
+
+static void append_chunk(bytes *out, const char *type, const void *data, size_t size) {
+    append_u32(out, (uint32_t)size);
+    size_t begin = out->size;
+    append(out, type, 4);
+    append(out, data, size);
+    append_u32(out, (uint32_t)crc32(0, out->data + begin, (unsigned)(out->size - begin)));
+}
+
+/* A grey PNG, black but for white columns [first, last]. */
+static bytes line_png(int width, int height, int first, int last) {
+    bytes out = {0}, rows = {0}, head = {0};
+    for (int y = 0; y < height; y++) {
+        append(&rows, "", 1);
+        for (int x = 0; x < width; x++)
+            append(&rows, x >= first && x <= last ? "\xff" : "\0", 1);
+    }
+    append_u32(&head, (uint32_t)width);
+    append_u32(&head, (uint32_t)height);
+    append(&head, "\x08\0\0\0\0", 5);
+    uLongf size = compressBound(rows.size);
+    unsigned char *packed = malloc(size);
+    compress(packed, &size, rows.data, rows.size);
+    append(&out, "\x89PNG\r\n\x1a\n", 8);
+    append_chunk(&out, "IHDR", head.data, head.size);
+    append_chunk(&out, "IDAT", packed, size);
+    append_chunk(&out, "IEND", "", 0);
+    free(packed);
+    free(rows.data);
+    free(head.data);
+    return out;
+}
+
+/* ---- helpers ------------------------------------------------------------------------------ */
+
+static served_model *open_model(const char *name) {
+    served_model *model = NULL;
+    model_error err = {0};
+    cr_assert_eq(served_model_open(test_runtime(), name, NULL, &model, &err), MODEL_OK, "%s",
+                 err.message);
+    return model;
+}
+
+static model_code create_query(served_model *model, size_t top, const char *features,
+                               model_query **out, model_error *err) {
+    model_query_options options = {.top = top, .patterns = &features, .pattern_count = !!features};
+    return model_query_create(model, &options, out, err);
+}
+
+static model_query *query_of(served_model *model, size_t top, const char *features) {
+    model_query *query = NULL;
+    model_error err = {0};
+    cr_assert_eq(create_query(model, top, features, &query, &err), MODEL_OK, "%s", err.message);
+    return query;
+}
+
+/* The names of the features that a list selects, separated by spaces. */
+static void expect_features(const char *model_name, const char *features, const char *want) {
+    char names[4096] = "";
+    size_t count;
+    served_model *model = open_model(model_name);
+    model_query *query = query_of(model, 0, features);
+    const model_feature *list = model_query_features(query, &count);
+    for (size_t i = 0; i < count; i++) {
+        strcat(names, i ? " " : "");
+        strcat(names, list[i].name);
+    }
+    cr_expect_str_eq(names, want, "%s selects %s", features, names);
+    model_query_free(query);
+    served_model_unref(model);
+}
+
+static void expect_refused(const char *features, model_code code, const char *message) {
+    model_query *query = NULL;
+    model_error err = {0};
+    served_model *model = open_model("line-detector");
+    cr_expect_eq(create_query(model, 1, features, &query, &err), code);
+    cr_expect_str_eq(err.message, message);
+    served_model_unref(model);
+}
+
+/* ---- selection ---------------------------------------------------------------------------- */
+
+Test(query, features_by_name_and_wildcard) {
+    expect_features("line-detector", "map", "map");
+    expect_features("line-detector", "max_pool,conv,conv", "conv max_pool");
+    expect_features("line-detector", " map , max_pool ,,", "map max_pool");
+    expect_features("line-detector", "*pool", "average_pool max_pool");
+    expect_features("line-detector", "ma?", "map");
+    expect_features("line-detector", "*", "conv map average_pool max_pool global_max");
+    expect_features("line-detector", "", "");
+}
+
+Test(query, unknown_features) {
+    expect_refused("mapp", MODEL_NOT_FOUND,
+                   "model 'line-detector' has no tensor or node 'mapp'; did you mean 'map'?");
+    expect_refused("map,z*", MODEL_NOT_FOUND,
+                   "no tensor or node of model 'line-detector' matches 'z*'");
+    expect_refused("image", MODEL_NOT_FOUND,
+                   "model 'line-detector' has no tensor or node 'image'; there are 'conv', 'map', "
+                   "'average_pool', 'max_pool', 'global_max'");
+}
+
+Test(query, too_many_names) {
+    char list[3 * (MODEL_MAX_PATTERNS + 1) + 1] = "";
+    for (int i = 0; i <= MODEL_MAX_PATTERNS; i++)
+        memcpy(list + 2 * i, "*,", 3);
+    model_query *query = NULL;
+    model_error err = {0};
+    served_model *model = open_model("line-detector");
+    cr_expect_eq(create_query(model, 1, list, &query, &err), MODEL_BAD_REQUEST);
+    served_model_unref(model);
+}
+
+Test(query, shapes_are_known_before_computing) {
+    size_t count;
+    served_model *digits = open_model("digits"), *lines = open_model("line-detector");
+    model_query *query = query_of(digits, 1, "conv1");
+    const model_feature *features = model_query_features(query, &count);
+    cr_assert_eq(count, 1);
+    cr_expect_eq(features[0].shape.rank, 3);
+    cr_expect_eq(features[0].count, (size_t)(features[0].shape.dims[0] * features[0].shape.dims[1] *
+                                             features[0].shape.dims[2]));
+    cr_expect_str_eq(features[0].op, "Conv");
+    model_query_free(query);
+    query = query_of(lines, 1, "map");
+    features = model_query_features(query, &count);
+    cr_expect_eq(features[0].shape.rank, -1, "the image decides");
+    model_query_free(query);
+    served_model_unref(digits);
+    served_model_unref(lines);
+}
+
+Test(query, top_is_at_most_the_number_of_classes) {
+    served_model *model = open_model("digits");
+    model_query *query = query_of(model, 1000000, NULL);
+    cr_expect_eq(query->top, 10);
+    model_query_free(query);
+    served_model_unref(model);
+}
+
+/* With top 0 nothing that lies downstream of the features is computed. */
+Test(query, downstream_is_left_out) {
+    served_model *model = open_model("digits");
+    model_query *all = query_of(model, 1, "conv1"), *first = query_of(model, 0, "conv1");
+    size_t steps = cnn_plan_step_count(plan_of(first->plan));
+    cr_expect_lt(steps, cnn_plan_step_count(plan_of(all->plan)));
+    for (size_t i = 0; i < steps; i++)
+        cr_expect_str_neq(cnn_plan_step(plan_of(first->plan), i).op, "Gemm");
+    cr_expect_eq(cnn_plan_output_count(plan_of(first->plan)), 1);
+    model_query_free(all);
+    model_query_free(first);
+    served_model_unref(model);
+}
+
+/* ---- classification ----------------------------------------------------------------------- */
+
+static const model_feature *feature(const model_result *result, const char *name) {
+    for (size_t i = 0; i < result->feature_count; i++)
+        if (strcmp(result->features[i].name, name) == 0) return &result->features[i];
+    cr_assert_fail("no feature %s", name);
+    abort();
+}
+
+static void expect_rows(const model_feature *f, const float *row, int64_t rows, int64_t columns) {
+    cr_assert(f->shape.rank == 3 && f->shape.dims[0] == 1);
+    cr_assert_eq(f->shape.dims[1], rows);
+    cr_assert_eq(f->shape.dims[2], columns);
+    for (int64_t i = 0; i < rows * columns; i++)
+        cr_expect_eq(f->data[i], row[i % columns], "%s[%d] is %g", f->name, (int)i,
+                     (double)f->data[i]);
+}
+
+Test(classify, line_detector) {
+    served_model *model = open_model("line-detector");
+    model_query *query = query_of(model, 5, "*");
+    bytes png = line_png(8, 8, 3, 4);
+    model_result result = {0};
+    model_error err = {0};
+    cr_assert_eq(model_classify(query, png.data, png.size, &result, &err), MODEL_OK, "%s",
+                 err.message);
+    cr_expect_str_eq(result.image.format, "png");
+    cr_expect(result.image.width == 8 && result.image.height == 8);
+    cr_assert_eq(result.prediction_count, 1);
+    cr_expect_eq(result.predictions[0].probability, 3);
+    cr_expect_str_eq(result.predictions[0].label, "vertical line");
+    cr_assert_eq(result.feature_count, 5);
+    expect_rows(feature(&result, "map"), (float[]){0, 0, 3, 3, 0, 0}, 6, 6);
+    expect_rows(feature(&result, "average_pool"), (float[]){0, 3, 0}, 3, 3);
+    expect_rows(feature(&result, "max_pool"), (float[]){0, 3, 0}, 3, 3);
+    cr_expect_eq(feature(&result, "global_max")->data[0], 3);
+    model_result_free(&result);
+    free(png.data);
+    model_query_free(query);
+    served_model_unref(model);
+}
+
+Test(classify, any_size_and_never_too_many_plans) {
+    served_model *model = open_model("line-detector");
+    model_query *query = query_of(model, 1, "map");
+    for (int side = 5; side < 50; side++) {
+        bytes png = line_png(side, side + 3, 2, 2);
+        model_result result = {0};
+        cr_assert_eq(model_classify(query, png.data, png.size, &result, NULL), MODEL_OK);
+        cr_expect_eq(result.features[0].shape.dims[1], side + 1);
+        cr_expect_eq(result.features[0].shape.dims[2], side - 2);
+        model_result_free(&result);
+        free(png.data);
+    }
+    model_memory memory = served_model_memory(model);
+    cr_expect_eq(memory.plans, PLANS_MAX);
+    cr_expect_eq(memory.sessions, PLANS_MAX, "one idle session a plan");
+    model_query_free(query);
+    served_model_unref(model);
+}
+
+Test(classify, refusals) {
+    served_model *model = open_model("line-detector");
+    model_query *query = query_of(model, 1, NULL);
+    bytes tiny = line_png(2, 2, 0, 0), cut = line_png(8, 8, 1, 1);
+    model_result result = {0};
+    model_error err = {0};
+    cr_expect_eq(model_classify(query, "no image", 8, &result, &err), MODEL_IMAGE);
+    cr_expect_eq(err.image, IMAGE_UNSUPPORTED);
+    cr_expect_eq(model_classify(query, cut.data, 50, &result, &err), MODEL_IMAGE);
+    cr_expect_eq(err.image, IMAGE_UNDECODABLE);
+    cr_expect_eq(model_classify(query, tiny.data, tiny.size, &result, &err), MODEL_BAD_REQUEST);
+    cr_expect_eq(result.image.width, 2, "what is known of the image is told");
+    cr_expect_eq(result.prediction_count, 0);
+    model_result_free(&result);
+    free(tiny.data);
+    free(cut.data);
+    model_query_free(query);
+    served_model_unref(model);
+}
+
+static model_code refuse_large(void *arg, const model_feature *features, size_t count,
+                               model_error *err) {
+    size_t elements = 0;
+    for (size_t i = 0; i < count; i++) {
+        elements += features[i].count;
+        cr_expect_null(features[i].data);
+    }
+    if (elements <= *(const size_t *)arg) return MODEL_OK;
+    return model_fail(err, MODEL_FEATURES_TOO_LARGE, "%zu elements", elements);
+}
+
+Test(classify, the_caller_may_refuse_features) {
+    size_t limit = 40;
+    const char *pattern = "map";
+    model_query *query = NULL;
+    model_error err = {0};
+    model_result result = {0};
+    served_model *model = open_model("line-detector");
+    model_query_options options = {
+        .patterns = &pattern, .pattern_count = 1, .admit = refuse_large, .admit_arg = &limit};
+    cr_assert_eq(model_query_create(model, &options, &query, NULL), MODEL_OK);
+    bytes small = line_png(8, 8, 1, 1), large = line_png(9, 9, 1, 1);
+    cr_expect_eq(model_classify(query, small.data, small.size, &result, &err), MODEL_OK);
+    model_result_free(&result);
+    cr_expect_eq(model_classify(query, large.data, large.size, &result, &err),
+                 MODEL_FEATURES_TOO_LARGE);
+    cr_expect_str_eq(err.message, "49 elements");
+    free(small.data);
+    free(large.data);
+    model_query_free(query);
+    served_model_unref(model);
+}
+
+/* An image whose activations would take gigabytes is refused before any memory is asked for. */
+Test(classify, activations_have_a_limit) {
+    served_model *model = open_model("line-detector");
+    model_query *query = query_of(model, 1, NULL);
+    bytes png = line_png(12000, 6000, 1, 1);
+    model_result result = {0};
+    model_error err = {0};
+    cr_expect_eq(model_classify(query, png.data, png.size, &result, &err), MODEL_IMAGE);
+    cr_expect_eq(err.image, IMAGE_TOO_LARGE);
+    model_result_free(&result);
+    free(png.data);
+    model_query_free(query);
+    served_model_unref(model);
+}
+
+Test(classify, limits_of_the_image) {
+    served_model *model = open_model("digits");
+    model_query_options options = {.top = 1, .limits = {.max_pixels = 63}};
+    model_query *query = NULL;
+    model_error err = {0};
+    model_result result = {0};
+    cr_assert_eq(model_query_create(model, &options, &query, NULL), MODEL_OK);
+    bytes png = line_png(8, 8, 1, 1);
+    cr_expect_eq(model_classify(query, png.data, png.size, &result, &err), MODEL_IMAGE);
+    cr_expect_eq(err.image, IMAGE_TOO_LARGE);
+    free(png.data);
+    model_query_free(query);
+    served_model_unref(model);
+}
+
+/* ---- many at once ------------------------------------------------------------------------- */
+
+typedef struct crowd {
+    served_model *model;
+    int seed;
+    int wrong;
+} crowd;
+
+/* Queries of every kind and images of many sizes, so that plans come and go. */
+static void *classify_many(void *arg) {
+    crowd *c = arg;
+    static const char *const features[] = {NULL, "map", "*pool", "*"};
+    for (int i = 0; i < 60; i++) {
+        int side = 6 + (i * 7 + c->seed) % 30;
+        model_result result = {0};
+        model_query *query = query_of(c->model, i % 2, features[i % 4]);
+        bytes png = line_png(side, side, 2, 3);
+        bool right = model_classify(query, png.data, png.size, &result, NULL) == MODEL_OK;
+        right = right && (i % 2 == 0 || result.predictions[0].probability == 3);
+        c->wrong += !right;
+        model_result_free(&result);
+        free(png.data);
+        model_query_free(query);
+    }
+    return NULL;
+}
+
+Test(classify, from_many_threads) {
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    crowd crowds[THREADS];
+    served_model *model = open_model("line-detector");
+    test_runtime();
+    for (int i = 0; i < THREADS; i++) {
+        crowds[i] = (crowd){.model = model, .seed = i};
+        cr_assert_eq(pthread_create(&threads[i], NULL, classify_many, &crowds[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        cr_expect_eq(crowds[i].wrong, 0);
+    }
+    cr_expect_leq(served_model_memory(model).plans, PLANS_MAX);
+    served_model_unref(model);
+}
