@@ -117,7 +117,7 @@ static bool read_header(multipart_part *part, const char *line, size_t length) {
     const char *disposition = header_value(copy, "Content-Disposition");
     const char *type = header_value(copy, "Content-Type");
     bool good = true;
-    if (disposition && !part->name) {
+    if (disposition && !part->name && !part->filename) {
         read_disposition(part, disposition);
     } else if (type && !part->content_type) {
         part->content_type = strdup(type);

@@ -136,6 +136,10 @@ Test(multipart, broken_bodies_are_refused) {
     expect_refusal(TYPE, "--XX\r\n\r\n1\r\n--XX--", "no Content-Disposition");
     expect_refusal(TYPE, "--XX\r\nContent-Disposition: form-data\r\n\r\n1\r\n--XX--",
                    "no Content-Disposition");
+    expect_refusal(TYPE,
+                   "--XX\r\nContent-Disposition: form-data; filename=\"f\"\r\n"
+                   "Content-Disposition: form-data; name=\"n\"; filename=\"g\"\r\n\r\n1\r\n--XX--",
+                   "no Content-Disposition");
     expect_refusal(TYPE, "--XX\nContent-Disposition: form-data; name=\"n\"\n\n1\n--XX--",
                    "does not occur");
 }
