@@ -44,7 +44,7 @@ build() {
     shift 2
     quietly cmake --preset "$preset" "$@" || return 1
     # Without work to do it stays silent.
-    if ! cmake --build "build/$preset" --target "$target" -- -n | grep -q 'no work to do'; then
+    if [[ $(cmake --build "build/$preset" --target "$target" -- -n) != *"no work to do"* ]]; then
         cmake --build "build/$preset" --target "$target" >&2 || return 1
     fi
     ln -sfn "$preset/cnnserve" build/cnnserve

@@ -31,16 +31,16 @@ try() {
 
     "$cc" -std=c11 -pedantic "${flags[@]}" "${c_flags[@]}" "$here/consumer.c" "${shared[@]}" -o "$work/shared"
     LD_LIBRARY_PATH=$lib "$work/shared" || fail "shared"
-    LD_LIBRARY_PATH=$lib ldd "$work/shared" | grep -q "$lib/libcnn.so" || fail "libcnn.so is not what was linked"
+    [[ $(LD_LIBRARY_PATH=$lib ldd "$work/shared") == *"$lib/libcnn.so"* ]] || fail "libcnn.so is not what was linked"
 
     "$cc" -std=c11 "${flags[@]}" "${c_flags[@]}" "$here/consumer.c" "${static[@]}" -o "$work/static"
     "$work/static" || fail "static"
-    ldd "$work/static" | grep -q libcnn && fail "the static program needs libcnn.so"
+    [[ $(ldd "$work/static") != *libcnn* ]] || fail "the static program needs libcnn.so"
 
     "$cxx" -std=c++11 -pedantic "${flags[@]}" "${c_flags[@]}" "$here/consumer.cc" "${shared[@]}" -o "$work/cxx"
     LD_LIBRARY_PATH=$lib "$work/cxx" || fail "C++"
 
-    readelf -d "$lib/libcnn.so" | grep -q 'SONAME.*libcnn\.so\.[0-9]' || fail "libcnn.so has no soname"
+    [[ $(readelf -d "$lib/libcnn.so") =~ SONAME.*libcnn\.so\.[0-9] ]] || fail "libcnn.so has no soname"
     local others
     others=$(nm -D --defined-only "$lib/libcnn.so" | awk '$2 ~ /[A-Z]/ && $3 !~ /^cnn_/ {print $3}')
     [[ -z $others ]] || fail "libcnn.so exports $others"
