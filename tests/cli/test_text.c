@@ -108,8 +108,8 @@ Test(entry, features) {
     static const char *const want[] = {
         "\"data\":[[[0.0,1.0],[-1.0,0.0]],[[2.0,4.0],[6.0,8.0]]]}",
         "\"data_base64\":\"AAAAAAAAgD8AAIC/AAAAAAAAAEAAAIBAAADAQAAAAEE=\"}",
-        "\"min\":[-1.0,2.0],\"max\":[1.0,8.0],\"mean\":[0.0,5.0],\"std\":[0.70710677,2.236068],"
-        "\"zeros\":[2,0]}"};
+        ("\"min\":[-1.0,2.0],\"max\":[1.0,8.0],\"mean\":[0.0,5.0],\"std\":[0.70710677,2.236068],"
+         "\"zeros\":[2,0]}")};
     for (int i = 0; i < 3; i++) {
         buffer out;
         buffer_init(&out, 4096);
