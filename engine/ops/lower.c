@@ -40,10 +40,8 @@ static const struct {
 };
 
 lower_fn *op_lowering(const op_def *op) {
-    if (*op->domain)
-        return NULL;
+    if (*op->domain) return NULL;
     for (size_t i = 0; i < ARRAY_LENGTH(lowerings); i++)
-        if (strcmp(lowerings[i].name, op->name) == 0)
-            return lowerings[i].lower;
+        if (strcmp(lowerings[i].name, op->name) == 0) return lowerings[i].lower;
     return NULL;
 }

@@ -8,8 +8,8 @@
 #include "plan/builder.h"
 
 /*
- * Adds steps to the plan and sets *done; leaves it false, having done nothing, for forms that no kernel
- * takes, which then run through eval.
+ * Adds steps to the plan and sets *done; leaves it false, having done nothing, for forms that no
+ * kernel takes, which then run through eval.
  */
 typedef cnn_status lower_fn(plan_builder *b, const graph_node *node, bool *done, cnn_error *err);
 
