@@ -19,11 +19,10 @@
 
 static conv_tiling kernel_conv_tiling(int in_lanes, int out_blocks, int out_w) {
     (void)in_lanes;
-    int ob_group = out_w == 1 ? TILE_MAX_NB : 1;
-    if (SIMD_WIDTH == 16) {
-        bool thirds = out_blocks % 2 != 0 && out_blocks % 3 == 0;
-        ob_group = out_w <= 3 ? 4 : thirds ? 3 : 2;
-    }
+    if (SIMD_WIDTH < 16)
+        return (conv_tiling){.ob_group = out_w == 1 ? MIN(TILE_MAX_NB, out_blocks) : 1};
+    bool thirds = out_blocks % 2 != 0 && out_blocks % 3 == 0;
+    int ob_group = out_w <= 3 ? 4 : thirds ? 3 : 2;
     return (conv_tiling){.ob_group = MIN(ob_group, out_blocks)};
 }
 
