@@ -36,18 +36,8 @@ typedef struct bench_values {
 } bench_values;
 
 static const option_def defs[] = {
-    {.name = "threads",
-     .type = OPTION_INT,
-     .offset = offsetof(bench_values, threads),
-     .fallback = "0",
-     .argument = "N",
-     .max = 1024,
-     .help = "threads; 0: the CPUs there are"},
-    {.name = "precision",
-     .type = OPTION_CHOICE,
-     .offset = offsetof(bench_values, precision),
-     .choices = "fp32|bf16|int8|auto",
-     .help = "instead of the one in model.json"},
+    CLI_THREADS(bench_values),
+    CLI_PRECISION(bench_values),
     {.name = "iterations",
      .type = OPTION_INT,
      .offset = offsetof(bench_values, iterations),
@@ -396,24 +386,16 @@ static void bench_free(bench *b) {
     cnn_plan_free(b->plan);
     if (!b->served) cnn_model_free(b->model);
     served_model_unref(b->served);
-    cnn_runtime_free(b->rt);
+}
+
+static int bench_run(cnn_runtime *rt, const void *values, const option_list *arguments) {
+    bench b = {.rt = rt};
+    int status = bench_model(&b, arguments->items[0], values);
+    bench_free(&b);
+    return status;
 }
 
 int cli_bench(int argc, char **argv) {
     bench_values values = {0};
-    option_list arguments = {0};
-    bench b = {0};
-    cnn_error err = {0};
-    int status = CLI_USAGE;
-    options_outcome outcome = options_parse(&options, argc, argv, &values, &arguments);
-    if (outcome == OPTIONS_OK) {
-        cnn_runtime_options how = {.threads = (int)values.threads};
-        if (cnn_runtime_create(&how, &b.rt, &err) == CNN_OK)
-            status = bench_model(&b, arguments.items[0], &values);
-        else
-            cli_fail(CLI_USAGE, "%s", err.message);
-        bench_free(&b);
-    }
-    options_free(&options, &values, &arguments);
-    return outcome == OPTIONS_HELP ? CLI_OK : status;
+    return cli_with_runtime(&options, argc, argv, &values, &values.threads, bench_run);
 }

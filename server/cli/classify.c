@@ -53,18 +53,8 @@ static const option_def defs[] = {
      .fallback = "text",
      .choices = "text|json|csv",
      .help = "json: one line an image; csv: one line a prediction"},
-    {.name = "threads",
-     .type = OPTION_INT,
-     .offset = offsetof(classify_values, threads),
-     .fallback = "0",
-     .argument = "N",
-     .max = 1024,
-     .help = "threads; 0: the CPUs there are"},
-    {.name = "precision",
-     .type = OPTION_CHOICE,
-     .offset = offsetof(classify_values, precision),
-     .choices = "fp32|bf16|int8|auto",
-     .help = "instead of the one in model.json"},
+    CLI_THREADS(classify_values),
+    CLI_PRECISION(classify_values),
 };
 
 static const option_set options = {
@@ -227,8 +217,8 @@ static int classify_images(const model_query *query, cnn_runtime *rt, const clas
 
 /* ---- the subcommand ----------------------------------------------------------------------- */
 
-static int classify_with(cnn_runtime *rt, const classify_values *values,
-                         const option_list *arguments) {
+static int classify(cnn_runtime *rt, const void *given, const option_list *arguments) {
+    const classify_values *values = given;
     char message[600];
     int status = CLI_USAGE;
     path_list images = {0};
@@ -238,8 +228,11 @@ static int classify_with(cnn_runtime *rt, const classify_values *values,
     const char *features = values->features;
     model_query_options wanted = {
         .top = (size_t)values->top, .patterns = &features, .pattern_count = features ? 1 : 0};
-    if (served_model_open(rt, arguments->items[0], values->precision, &model, &err) != MODEL_OK ||
-        model_query_create(model, &wanted, &query, &err) != MODEL_OK)
+    if (values->features && strcmp(values->format, "csv") == 0)
+        cli_fail(CLI_USAGE, "--features needs --format text or json");
+    else if (served_model_open(rt, arguments->items[0], values->precision, &model, &err) !=
+                 MODEL_OK ||
+             model_query_create(model, &wanted, &query, &err) != MODEL_OK)
         cli_fail(CLI_USAGE, "%s", err.message);
     else if (!find_images(arguments->items + 1, arguments->count - 1, &images, message,
                           sizeof message))
@@ -254,22 +247,5 @@ static int classify_with(cnn_runtime *rt, const classify_values *values,
 
 int cli_classify(int argc, char **argv) {
     classify_values values = {0};
-    option_list arguments = {0};
-    cnn_runtime *rt = NULL;
-    cnn_error err = {0};
-    int status = CLI_USAGE;
-    options_outcome outcome = options_parse(&options, argc, argv, &values, &arguments);
-    if (outcome == OPTIONS_OK) {
-        cnn_runtime_options how = {.threads = (int)values.threads,
-                                   .queue = WINDOW_PER_THREAD * 1024};
-        if (values.features && strcmp(values.format, "csv") == 0)
-            cli_fail(CLI_USAGE, "--features needs --format text or json");
-        else if (cnn_runtime_create(&how, &rt, &err) != CNN_OK)
-            cli_fail(CLI_USAGE, "%s", err.message);
-        else
-            status = classify_with(rt, &values, &arguments);
-        cnn_runtime_free(rt);
-    }
-    options_free(&options, &values, &arguments);
-    return outcome == OPTIONS_HELP ? CLI_OK : status;
+    return cli_with_runtime(&options, argc, argv, &values, &values.threads, classify);
 }

@@ -80,3 +80,22 @@ int cli_run(int argc, char **argv) {
         if (strcmp(commands[i].name, first) == 0) return commands[i].run(argc - 1, argv + 1);
     return unknown_command(first);
 }
+
+int cli_with_runtime(const option_set *set, int argc, char **argv, void *values,
+                     const int64_t *threads, cli_body_fn *body) {
+    option_list arguments = {0};
+    cnn_runtime *rt = NULL;
+    cnn_error err = {0};
+    int status = CLI_USAGE;
+    options_outcome outcome = options_parse(set, argc, argv, values, &arguments);
+    if (outcome == OPTIONS_OK) {
+        cnn_runtime_options how = {.threads = threads ? (int)*threads : 0};
+        if (cnn_runtime_create(&how, &rt, &err) == CNN_OK)
+            status = body(rt, values, &arguments);
+        else
+            cli_fail(CLI_USAGE, "%s", err.message);
+        cnn_runtime_free(rt);
+    }
+    options_free(set, values, &arguments);
+    return outcome == OPTIONS_HELP ? CLI_OK : status;
+}

@@ -2,6 +2,9 @@
 #ifndef CNNSERVE_CLI_H
 #define CNNSERVE_CLI_H
 
+#include "cli/options.h"
+
+#include <cnn.h>
 #include <stddef.h>
 
 /* Exit statuses of every subcommand. */
@@ -32,5 +35,37 @@ int cli_run(int argc, char **argv);
 
 /* Prints "cnnserve: <sentence>" to stderr and returns `status`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- what several subcommands share ------------------------------------------------------- */
+
+/* Entries of an option table; `values` is the struct with the fields `threads` and `precision`. */
+#define CLI_THREADS(values)                                                                        \
+    {                                                                                              \
+        .name = "threads", .type = OPTION_INT, .offset = offsetof(values, threads),                \
+        .fallback = "auto", .zero = "auto", .argument = "N", .min = 1, .max = 1024,                \
+        .help = "threads that compute; auto: the CPUs that affinity and quota allow"               \
+    }
+#define CLI_PRECISION(values)                                                                      \
+    {                                                                                              \
+        .name = "precision", .type = OPTION_CHOICE, .offset = offsetof(values, precision),         \
+        .choices = "fp32|bf16|int8|auto",                                                          \
+        .help = "numbers to compute with (as model.json says, else fp32)"                          \
+    }
+
+/* For --help of the subcommands that take a MODEL. */
+#define CLI_MODEL_HELP                                                                             \
+    "MODEL is a built-in model, a model folder, or an .onnx file. A built-in name wins over\n"     \
+    "a folder of that name; write ./NAME for the folder."
+
+/* What a subcommand does once its options are read; returns the exit status. */
+typedef int cli_body_fn(cnn_runtime *rt, const void *values, const option_list *arguments);
+
+/*
+ * Reads the options into the zeroed `values`, starts a runtime of `*threads` threads (a field of
+ * `values`; NULL or 0: as many as CPUs), calls `body`, and frees everything. Returns the exit
+ * status.
+ */
+int cli_with_runtime(const option_set *set, int argc, char **argv, void *values,
+                     const int64_t *threads, cli_body_fn *body);
 
 #endif

@@ -221,27 +221,22 @@ static void close_model(inspected *it) {
     served_model_unref(it->model);
 }
 
+static int inspect(cnn_runtime *rt, const void *given, const option_list *arguments) {
+    const inspect_values *values = given;
+    inspected it = {0};
+    int status = CLI_USAGE;
+    if (open_model(rt, arguments->items[0], &it)) {
+        status = CLI_OK;
+        if (values->json)
+            status = print_json(&it);
+        else
+            print_text(&it);
+    }
+    close_model(&it);
+    return status;
+}
+
 int cli_inspect(int argc, char **argv) {
     inspect_values values = {0};
-    option_list arguments = {0};
-    inspected it = {0};
-    cnn_runtime *rt = NULL;
-    cnn_error err = {0};
-    int status = CLI_USAGE;
-    options_outcome outcome = options_parse(&options, argc, argv, &values, &arguments);
-    if (outcome == OPTIONS_OK) {
-        if (cnn_runtime_create(NULL, &rt, &err) != CNN_OK) {
-            cli_fail(CLI_USAGE, "%s", err.message);
-        } else if (open_model(rt, arguments.items[0], &it)) {
-            status = CLI_OK;
-            if (values.json)
-                status = print_json(&it);
-            else
-                print_text(&it);
-        }
-        close_model(&it);
-        cnn_runtime_free(rt);
-    }
-    options_free(&options, &values, &arguments);
-    return outcome == OPTIONS_HELP ? CLI_OK : status;
+    return cli_with_runtime(&options, argc, argv, &values, NULL, inspect);
 }

@@ -94,23 +94,33 @@ static bool set_choice(const option_def *def, const char *text, char **field, ch
     return replace_text(field, text, message, size);
 }
 
-static bool set_int(const option_def *def, const char *text, int64_t *field, char *message,
-                    size_t size) {
+/* False if it is no number, or out of range. */
+static bool read_int(const option_def *def, const char *text, int64_t *out) {
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
     bool digits =
         isdigit((unsigned char)text[0]) || (text[0] == '-' && isdigit((unsigned char)text[1]));
-    int64_t max = def->max ? def->max : INT64_MAX;
-    if (!digits || *end || errno || value < def->min || value > max) {
+    if (!digits || *end || errno || value < def->min || (def->max && value > def->max))
+        return false;
+    *out = value;
+    return true;
+}
+
+static bool set_int(const option_def *def, const char *text, int64_t *field, char *message,
+                    size_t size) {
+    bool is_zero = def->zero && strcmp(text, def->zero) == 0;
+    if (!is_zero && !read_int(def, text, field)) {
+        char range[60];
         if (def->max)
-            return fail(message, size,
-                        "--%s must be a whole number from %lld to %lld, not '%.100s'", def->name,
-                        (long long)def->min, (long long)def->max, text);
-        return fail(message, size, "--%s must be a whole number, at least %lld, not '%.100s'",
-                    def->name, (long long)def->min, text);
+            snprintf(range, sizeof range, " from %lld to %lld", (long long)def->min,
+                     (long long)def->max);
+        else
+            snprintf(range, sizeof range, ", at least %lld", (long long)def->min);
+        return fail(message, size, "--%s must be %s%sa whole number%s, not '%.100s'", def->name,
+                    def->zero ? def->zero : "", def->zero ? " or " : "", range, text);
     }
-    *field = value;
+    if (is_zero) *field = 0;
     return true;
 }
 

@@ -37,6 +37,7 @@ typedef struct option_def {
     const char *argument; /* its name in --help: "N", "DIR" */
     const char *help;     /* one line, without the default */
     const char *choices;  /* OPTION_CHOICE: "text|json|csv" */
+    const char *zero;     /* OPTION_INT: a word that stands for 0, "auto" */
     int64_t min, max;     /* max 0: none */
 } option_def;
 

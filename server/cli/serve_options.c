@@ -1,6 +1,7 @@
 /* serve_options.c: the options of `cnnserve serve`, in the order of --help. */
 #include "cli/serve_options.h"
 
+#include "cli/cli.h"
 #include "http/log.h"
 
 #include <stdio.h>
@@ -27,13 +28,7 @@ static const option_def defs[] = {
      .argument = "N",
      .max = 65535,
      .help = "port to listen on; 0: one that is free"},
-    {.name = "threads",
-     .type = OPTION_INT,
-     FIELD(threads),
-     .fallback = "0",
-     .argument = "N",
-     .max = 1024,
-     .help = "threads that compute; 0: the CPUs there are"},
+    CLI_THREADS(serve_values),
     {.name = "models",
      .type = OPTION_TEXT,
      FIELD(models),
@@ -49,11 +44,7 @@ static const option_def defs[] = {
      FIELD(default_model),
      .argument = "NAME",
      .help = "model of /v1/classify; else the first of --model, or by name"},
-    {.name = "precision",
-     .type = OPTION_CHOICE,
-     FIELD(precision),
-     .choices = "fp32|bf16|int8|auto",
-     .help = "of every model, instead of the one in its model.json"},
+    CLI_PRECISION(serve_values),
     {.name = "max-body",
      .type = OPTION_SIZE,
      FIELD(max_body),

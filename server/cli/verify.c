@@ -37,13 +37,7 @@ static const option_def defs[] = {
      .fallback = "1e-5",
      .argument = "X",
      .help = "absolute tolerance"},
-    {.name = "threads",
-     .type = OPTION_INT,
-     .offset = offsetof(verify_values, threads),
-     .fallback = "0",
-     .argument = "N",
-     .max = 1024,
-     .help = "threads; 0: the CPUs there are"},
+    CLI_THREADS(verify_values),
 };
 
 static const option_set options = {

@@ -1,4 +1,5 @@
 #include "cli/options.h"
+#include "cli/serve_options.h"
 
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
@@ -183,6 +184,23 @@ Test(options, sizes) {
         cr_expect_not(options_read_size(bad[i], &bytes), "%s", bad[i]);
 }
 
+Test(options, a_word_for_zero) {
+    const option_def threads = {.name = "threads",
+                                .type = OPTION_INT,
+                                .offset = offsetof(values, number),
+                                .zero = "auto",
+                                .min = 1,
+                                .max = 8};
+    values v = {.number = 3};
+    char message[200] = "";
+    cr_expect(options_set(&threads, "auto", &v, message, sizeof message));
+    cr_expect_eq(v.number, 0);
+    cr_expect(options_set(&threads, "8", &v, message, sizeof message));
+    cr_expect_eq(v.number, 8);
+    cr_expect_not(options_set(&threads, "0", &v, message, sizeof message));
+    cr_expect_str_eq(message, "--threads must be auto or a whole number from 1 to 8, not '0'");
+}
+
 /* The path of a new file with that content. */
 static char *write_config(const char *text) {
     char *path = strdup("/tmp/cnnserve-config-XXXXXX");
@@ -218,6 +236,22 @@ Test(options, precedence) {
     cr_expect_str_eq(v.choice, "two", "the environment may name the file");
     cr_expect_eq(v.list.count, 1);
     options_free(&set, &v, NULL);
+    unlink(config);
+    free(config);
+}
+
+Test(options, automatic_threads_from_every_source) {
+    serve_values v = {0};
+    char *config = write_config("{\"threads\": \"auto\"}"), option[100];
+    snprintf(option, sizeof option, "--config=%s", config);
+    char *const lines[][3] = {{"serve"}, {"serve", option}, {"serve", "--threads", "auto"}};
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(options_parse(&serve_option_set, 1 + i, (char **)lines[i], &v, NULL),
+                     OPTIONS_OK);
+        cr_expect_eq(v.threads, 0);
+        options_free(&serve_option_set, &v, NULL);
+        setenv("CNNSERVE_THREADS", "auto", 1);
+    }
     unlink(config);
     free(config);
 }
