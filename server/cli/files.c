@@ -56,7 +56,7 @@ typedef struct walk {
     size_t size;
 } walk;
 
-static bool walk_folder(walk *w, const char *folder, int depth);
+typedef bool entry_fn(walk *w, const char *path, int depth);
 
 static int visible(const struct dirent *entry) {
     return entry->d_name[0] != '.';
@@ -66,23 +66,16 @@ static int by_bytes(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static bool walk_entry(walk *w, const char *path, int depth) {
-    struct stat link, status;
-    if (lstat(path, &link) != 0 || stat(path, &status) != 0)
-        return true; /* gone, or a link that leads nowhere */
-    bool folder = S_ISDIR(status.st_mode);
-    if (folder && S_ISLNK(link.st_mode)) return true; /* it may lead back here */
-    if (!folder && !S_ISREG(status.st_mode)) return true;
-    if (w->wanted(path, folder) && !path_list_add(w->list, path)) {
-        snprintf(w->message, w->size, "out of memory");
-        return false;
-    }
-    return !folder || walk_folder(w, path, depth + 1);
+static bool add_wanted(walk *w, const char *path, bool folder) {
+    if (!w->wanted(path, folder) || path_list_add(w->list, path)) return true;
+    snprintf(w->message, w->size, "out of memory");
+    return false;
 }
 
-static bool walk_folder(walk *w, const char *folder, int depth) {
+/* Calls `visit` for every entry of a folder; false: a message is set. */
+static bool each_entry(walk *w, const char *folder, int depth, entry_fn *visit) {
     struct dirent **entries = NULL;
-    int count = depth > FILES_MAX_DEPTH ? 0 : scandir(folder, &entries, visible, by_bytes);
+    int count = scandir(folder, &entries, visible, by_bytes);
     if (count < 0) {
         snprintf(w->message, w->size, "folder '%.400s' cannot be read: %s", folder,
                  strerror(errno));
@@ -92,7 +85,7 @@ static bool walk_folder(walk *w, const char *folder, int depth) {
     for (int i = 0; i < count; i++) {
         char *path = ok ? path_join(folder, entries[i]->d_name) : NULL;
         if (ok && !path) snprintf(w->message, w->size, "out of memory");
-        ok = path && walk_entry(w, path, depth);
+        ok = path && visit(w, path, depth);
         free(path);
         free(entries[i]);
     }
@@ -100,15 +93,33 @@ static bool walk_folder(walk *w, const char *folder, int depth) {
     return ok;
 }
 
+static bool walk_entry(walk *w, const char *path, int depth) {
+    struct stat link, status;
+    if (lstat(path, &link) != 0 || stat(path, &status) != 0)
+        return true; /* gone, or a link that leads nowhere */
+    bool folder = S_ISDIR(status.st_mode);
+    if (folder && S_ISLNK(link.st_mode)) return true; /* it may lead back here */
+    if (!folder && !S_ISREG(status.st_mode)) return true;
+    if (!add_wanted(w, path, folder)) return false;
+    return !folder || depth == FILES_MAX_DEPTH || each_entry(w, path, depth + 1, walk_entry);
+}
+
 bool files_walk(const char *path, files_wanted_fn *wanted, path_list *list, char *message,
                 size_t size) {
     walk w = {wanted, list, message, size};
     bool folder = path_is_folder(path);
-    if (wanted(path, folder) && !path_list_add(list, path)) {
-        snprintf(message, size, "out of memory");
-        return false;
-    }
-    return !folder || walk_folder(&w, path, 0);
+    return add_wanted(&w, path, folder) && (!folder || each_entry(&w, path, 0, walk_entry));
+}
+
+static bool list_entry(walk *w, const char *path, int depth) {
+    (void)depth;
+    return add_wanted(w, path, path_is_folder(path));
+}
+
+bool files_list(const char *folder, files_wanted_fn *wanted, path_list *list, char *message,
+                size_t size) {
+    walk w = {wanted, list, message, size};
+    return each_entry(&w, folder, 0, list_entry);
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */

@@ -30,6 +30,10 @@ typedef bool files_wanted_fn(const char *path, bool folder);
 bool files_walk(const char *path, files_wanted_fn *wanted, path_list *list, char *message,
                 size_t size);
 
+/* As files_walk, of what lies in the folder itself; links to folders are followed. */
+bool files_list(const char *folder, files_wanted_fn *wanted, path_list *list, char *message,
+                size_t size);
+
 /* The whole file, to be freed; NULL: `message` says why, and errno too where it is the reason. */
 void *file_read(const char *path, size_t *bytes, char *message, size_t size);
 /* "folder/name", to be freed; NULL: out of memory. */

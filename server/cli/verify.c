@@ -1,9 +1,10 @@
 /*
  * cnnserve verify: runs ONNX test folders and compares the outputs.
  *
- * A case is a folder with model.onnx and test_data_set_N folders of input_I.pb and output_I.pb. The
- * model is compiled for the shapes of the inputs. Outputs must have the expected type and shape;
- * numbers agree as in NumPy's assert_allclose, which ONNX's own runner uses.
+ * A case is a folder with model.onnx and test_data_set_N folders of input_I.pb and output_I.pb; one
+ * of which no such folder can be seen fails. The model is compiled for the shapes of the inputs.
+ * Outputs must have the expected type and shape; numbers agree as in NumPy's assert_allclose, which
+ * ONNX's own runner uses.
  */
 #include "cli/verify.h"
 #include "cli/cli.h"
@@ -44,7 +45,8 @@ static const option_set options = {
     .usage = "cnnserve verify [options] DIR...",
     .about = "Runs the ONNX test folders below each DIR (model.onnx with\n"
              "test_data_set_N/input_I.pb and output_I.pb), prints PASS or FAIL for each, and\n"
-             "exits with 0 if none failed.",
+             "exits with 0 if none failed. Hidden folders and links to folders are not searched;\n"
+             "the data sets of a case may be links.",
     .defs = defs,
     .count = sizeof defs / sizeof defs[0],
     .min_arguments = 1,
@@ -274,28 +276,43 @@ static bool verify_set(verify_case *c, const char *folder) {
 
 /* ---- cases --------------------------------------------------------------------------------- */
 
-static bool is_data_set(const char *path, bool folder) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    return folder && strncmp(name, "test_data_set_", strlen("test_data_set_")) == 0;
+static const char *last_part(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
 }
 
-static bool holds(const char *folder, const char *name, bool (*is)(const char *)) {
-    char *path = path_join(folder, name);
-    bool yes = path && is(path);
-    free(path);
+/* Also what only has the name of one, such as a link that leads nowhere. */
+static bool is_named_data_set(const char *path, bool folder) {
+    (void)folder;
+    return strncmp(last_part(path), "test_data_set_", strlen("test_data_set_")) == 0;
+}
+
+static bool is_data_set(const char *path, bool folder) {
+    return folder && is_named_data_set(path, folder);
+}
+
+static bool is_model(const char *path, bool folder) {
+    return !folder && strcmp(last_part(path), "model.onnx") == 0 && path_is_file(path);
+}
+
+static bool holds(const char *folder, files_wanted_fn *wanted) {
+    path_list found = {0};
+    char message[1];
+    bool yes = files_list(folder, wanted, &found, message, sizeof message) && found.count > 0;
+    path_list_free(&found);
     return yes;
 }
 
 static bool is_case(const char *path, bool folder) {
-    return folder && holds(path, "model.onnx", path_is_file) &&
-           holds(path, "test_data_set_0", path_is_folder);
+    return folder && holds(path, is_model) && holds(path, is_named_data_set);
 }
 
 static bool verify_sets(verify_case *c, const char *folder) {
     path_list sets = {0};
-    bool ok = files_walk(folder, is_data_set, &sets, c->why, sizeof c->why);
+    bool ok = files_list(folder, is_data_set, &sets, c->why, sizeof c->why);
+    if (ok && sets.count == 0) ok = fail(c, "no data set");
     for (size_t i = 0; i < sets.count && ok; i++) {
-        c->set = strrchr(sets.items[i], '/') + 1;
+        c->set = last_part(sets.items[i]);
         ok = verify_set(c, sets.items[i]);
     }
     path_list_free(&sets);
@@ -318,12 +335,13 @@ static bool run_case(verify_case *c, const char *folder) {
 /* The name of a case: its path below the folder that was given, or that folder's own name. */
 static const char *case_name(const char *given, const char *path) {
     size_t length = strlen(given);
-    if (strlen(path) > length) {
-        path += length;
-        return path + strspn(path, "/");
-    }
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
+    if (strlen(path) == length) return last_part(path);
+    return path + length + strspn(path + length, "/");
+}
+
+static void cut_slashes(char *path) {
+    for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; length--)
+        path[length - 1] = '\0';
 }
 
 /* Runs the cases below a folder; false: the folder cannot be read. */
@@ -346,11 +364,15 @@ static bool verify_folder(verify_case *c, const char *folder, size_t *passed, si
     return ok;
 }
 
-static int verify_folders(verify_case *c, const option_list *folders) {
+static int verify(cnn_runtime *rt, const void *given, const option_list *folders) {
+    const verify_values *values = given;
+    verify_case c = {.rt = rt, .rtol = values->rtol, .atol = values->atol};
     size_t passed = 0, failed = 0;
-    for (size_t i = 0; i < folders->count; i++)
-        if (!verify_folder(c, folders->items[i], &passed, &failed))
-            return cli_fail(CLI_USAGE, "%s", c->why);
+    for (size_t i = 0; i < folders->count; i++) {
+        cut_slashes(folders->items[i]);
+        if (!verify_folder(&c, folders->items[i], &passed, &failed))
+            return cli_fail(CLI_USAGE, "%s", c.why);
+    }
     printf("%zu passed, %zu failed\n", passed, failed);
     if (passed + failed == 0)
         return cli_fail(CLI_FAILED, "no test folders (model.onnx with test_data_set_N) were found");
@@ -359,19 +381,5 @@ static int verify_folders(verify_case *c, const option_list *folders) {
 
 int cli_verify(int argc, char **argv) {
     verify_values values = {0};
-    option_list folders = {0};
-    cnn_error err = {0};
-    int status = CLI_USAGE;
-    options_outcome outcome = options_parse(&options, argc, argv, &values, &folders);
-    if (outcome == OPTIONS_OK) {
-        verify_case c = {.rtol = values.rtol, .atol = values.atol};
-        cnn_runtime_options how = {.threads = (int)values.threads};
-        if (cnn_runtime_create(&how, &c.rt, &err) == CNN_OK)
-            status = verify_folders(&c, &folders);
-        else
-            cli_fail(CLI_USAGE, "%s", err.message);
-        cnn_runtime_free(c.rt);
-    }
-    options_free(&options, &values, &folders);
-    return outcome == OPTIONS_HELP ? CLI_OK : status;
+    return cli_with_runtime(&options, argc, argv, &values, &values.threads, verify);
 }

@@ -50,6 +50,33 @@ def line_png(width=8, height=8, columns=(3, 4)):
     return png([[255 if x in columns else 0 for x in range(width)] for _ in range(height)])
 
 
+def proto(*fields):
+    """A protobuf message of (number, int or bytes or text)."""
+    def varint(n):
+        return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+
+    def one(number, value):
+        if isinstance(value, int):
+            return varint(number << 3) + varint(value)
+        value = value.encode() if isinstance(value, str) else value
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    return b"".join(one(*field) for field in fields)
+
+
+def relu_model(*shape):
+    """An ONNX file: y = Relu(x); an extent is a number, or a name if it is open."""
+    extents = [(1, proto((1 if isinstance(extent, int) else 2, extent))) for extent in shape]
+    kind = proto((1, proto((1, 1), (2, proto(*extents)))))
+    node = proto((1, "x"), (2, "y"), (3, "relu"), (4, "Relu"))
+    graph = proto((1, node), (2, "g"), (11, proto((1, "x"), (2, kind))), (12, proto((1, "y"), (2, kind))))
+    return proto((1, 8), (7, graph), (8, proto((1, ""), (2, 13))))
+
+
+def tensor(name, *values):
+    """A float tensor of rank 1 as test folders hold it."""
+    return proto((1, len(values)), (2, 1), (8, name), (9, struct.pack(f"<{len(values)}f", *values)))
+
+
 def needs_data(path):
     found = DATA and os.path.exists(os.path.join(DATA, path))
     return unittest.skipUnless(found, f"CNNSERVE_TEST_DATA does not name a folder with {path}")
@@ -321,6 +348,13 @@ class Bench(Case):
 
 
 class Verify(Case):
+    def write_case(self, name, sets=("test_data_set_0",)):
+        """A case that passes."""
+        self.write(f"{name}/model.onnx", relu_model(2))
+        for one in sets:
+            self.write(f"{name}/{one}/input_0.pb", tensor("x", -1, 2))
+            self.write(f"{name}/{one}/output_0.pb", tensor("y", 0, 2))
+
     def copy_case(self, name):
         """A writable copy; shutil's own copying would keep the mode of read-only data."""
         for path in Path(data("onnx-conformance/node/test_abs")).rglob("*"):
@@ -358,7 +392,28 @@ class Verify(Case):
         self.copy_case("one")
         self.assertEqual(self.check("verify", self.folder / "one"), "PASS one\n1 passed, 0 failed\n")
 
+    def test_data_sets(self):
+        self.write_case("linked", ["sets/real"])
+        os.symlink("sets/real", self.folder / "linked/test_data_set_0")
+        self.write_case("lost", [])
+        os.symlink("nowhere", self.folder / "lost/test_data_set_0")
+        self.write_case("seven", ["test_data_set_7"])
+        self.write_case("outer")
+        self.write_case("outer/inner")
+        self.write("outer/inner/test_data_set_0/output_0.pb", tensor("y", 5, 2))
+        lines = self.check("verify", self.folder, status=1).splitlines()
+        self.assertRegex(lines.pop(3), "^FAIL outer/inner: test_data_set_0: output 'y' differs in 1 of 2 elements")
+        self.assertEqual(lines, ["PASS linked", "FAIL lost: no data set", "PASS outer", "PASS seven",
+                                 "3 passed, 2 failed"])
+
+    def test_names_of_cases(self):
+        self.write_case("one")
+        for given in self.folder / "one", f"{self.folder}/one//":
+            self.assertEqual(self.check("verify", given), "PASS one\n1 passed, 0 failed\n")
+        self.assertEqual(self.check("verify", f"{self.folder}/"), "PASS one\n1 passed, 0 failed\n")
+
     def test_nothing_to_do(self):
+        self.write_case("a model folder is no case", [])
         self.assertEqual(run("verify", self.folder).returncode, 1)
         self.check_usage("'/nonexistent' is no folder", "verify", "/nonexistent")
 
