@@ -48,11 +48,10 @@ static const option_def defs[] = {
     {.name = "batch",
      .type = OPTION_INT,
      .offset = offsetof(bench_values, batch),
-     .fallback = "1",
      .argument = "N",
      .min = 1,
      .max = 4096,
-     .help = "images a run"},
+     .help = "images a run (1, or what the model is fixed to)"},
     {.name = "json",
      .type = OPTION_FLAG,
      .offset = offsetof(bench_values, json),
@@ -179,6 +178,24 @@ static bool open_model(bench *b, const char *spec, const char *precision, model_
     }
     return code == MODEL_UNFIT &&
            model_open_graph(b->rt, spec, &b->model, b->name, sizeof b->name, err) == MODEL_OK;
+}
+
+/* The batch that the graph's first input is fixed to; -1: any. */
+static int64_t fixed_batch(const bench *b) {
+    if (cnn_model_input_count(b->model) == 0) return 1;
+    cnn_shape shape = cnn_model_input(b->model, 0).shape;
+    return shape.rank == 0 ? 1 : shape.rank < 0 ? -1 : shape.dims[0];
+}
+
+/* `wanted` 0: whatever the model takes, rather 1. False: it does not take that. */
+static bool choose_batch(bench *b, int64_t wanted) {
+    int64_t fixed = fixed_batch(b);
+    if (wanted && fixed >= 0 && wanted != fixed) {
+        cli_fail(CLI_USAGE, "the model's batch is fixed to %lld", (long long)fixed);
+        return false;
+    }
+    b->batch = (size_t)(fixed >= 0 ? fixed : wanted ? wanted : 1);
+    return true;
 }
 
 static cnn_shape input_shape(const bench *b, size_t index) {
@@ -308,7 +325,7 @@ static void write_step(json_writer *w, const bench *b, size_t index) {
     write_text(w, "name", step.name);
     write_text(w, "op", step.op);
     write_text(w, "kernel", step.kernel);
-    json_write_key(w, "shape");
+    json_write_key(w, "output_shape");
     json_write_shape(w, &step.shape);
     write_float(w, "ms", (double)b->steps[index] / NS_PER_MS);
     write_float(w, "share", step_share(b, index));
@@ -363,10 +380,10 @@ static int print_json(const bench *b) {
 static int bench_model(bench *b, const char *spec, const bench_values *values) {
     model_error err = {0};
     cnn_error engine = {0};
-    b->batch = (size_t)values->batch;
     b->iterations = (size_t)values->iterations;
     if (!open_model(b, spec, values->precision, &err))
         return cli_fail(CLI_USAGE, "%s", err.message);
+    if (!choose_batch(b, values->batch)) return CLI_USAGE;
     if (compile(b, &engine) != CNN_OK) return cli_fail(CLI_USAGE, "%s", engine.message);
     for (size_t i = 0; i < cnn_plan_step_count(b->plan); i++)
         b->macs += cnn_plan_step(b->plan, i).macs;

@@ -338,13 +338,29 @@ class Bench(Case):
         self.assertLessEqual(report["min_ms"], report["median_ms"])
         self.assertLessEqual(report["median_ms"], report["p99_ms"])
         for layer in report["layers"]:
-            self.assertEqual(list(layer), ["name", "op", "kernel", "shape", "ms", "share", "macs", "gflops"])
+            self.assertEqual(list(layer), ["name", "op", "kernel", "output_shape", "ms", "share", "macs", "gflops"])
         self.assertAlmostEqual(sum(layer["share"] for layer in report["layers"]), 1, places=4)
 
     def test_table_and_batch(self):
         text = self.check("bench", "--iterations", "3", "--batch", "4", "cifar10")
         self.assertIn("batch 4", text)
         self.assertRegex(text, r"(?m)^Latency +median ")
+
+
+    def test_batch(self):
+        fixed, open_ = self.write("fixed.onnx", relu_model(3, 4)), self.write("open.onnx", relu_model("n", 4))
+        classifier = self.write("classifier.onnx", relu_model(1, 3, 4, 4))
+        for model, options, batch in (fixed, (), 3), (fixed, ("--batch", "3"), 3), (open_, (), 1), \
+                (open_, ("--batch", "5"), 5), (classifier, (), 1), ("digits", ("--batch", "2"), 2):
+            report = json.loads(self.check("bench", "--json", "--iterations", "1", *options, model))
+            self.assertEqual(report["batch"], batch)
+            self.assertEqual(report["layers"][0]["output_shape"][0], batch)
+        self.check_usage("the model's batch is fixed to 3", "bench", "--batch", "1", fixed)
+        self.check_usage("the model's batch is fixed to 1", "bench", "--batch", "2", classifier)
+
+    @needs_data("models/squeezenet1.1")
+    def test_batch_of_a_classifier(self):
+        self.check_usage("the model's batch is fixed to 1", "bench", "--batch", "2", data("models/squeezenet1.1"))
 
 
 class Verify(Case):
