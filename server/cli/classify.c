@@ -22,6 +22,7 @@
 
 #define WINDOW_PER_THREAD 4
 #define ENTRY_MAX         ((size_t)4 << 30) /* bytes of one entry */
+#define SIGNATURE_BYTES   64                /* of a file, enough to tell its format */
 
 typedef struct classify_values {
     int64_t top, threads;
@@ -59,8 +60,13 @@ static const option_def defs[] = {
 
 static const option_set options = {
     .usage = "cnnserve classify [options] MODEL IMAGE...",
-    .about = "Classifies images (JPEG, PNG, WebP). A folder stands for the files in it and below\n"
-             "whose names end in .jpg, .jpeg, .jpe, .png or .webp.",
+    .about =
+        "Classifies images (JPEG, PNG, WebP). A folder stands for the images in it and below:\n"
+        "files whose names end in .jpg, .jpeg, .jpe, .png or .webp, and files that begin like\n"
+        "one of these formats. Hidden files and folders and links to folders are skipped.\n"
+        "\n" CLI_MODEL_HELP "\n\n"
+        "With --features text prints statistics of each feature map; csv refuses it. The exit\n"
+        "status is 0, or 1 if an image failed, or 2 for a wrong option, model or folder.",
     .defs = defs,
     .count = sizeof defs / sizeof defs[0],
     .min_arguments = 2,
@@ -68,12 +74,28 @@ static const option_set options = {
 
 /* ---- images ------------------------------------------------------------------------------- */
 
-static bool is_image_name(const char *path, bool folder) {
+static bool is_image_name(const char *path) {
     static const char *const extensions[] = {".jpg", ".jpeg", ".jpe", ".png", ".webp"};
     const char *dot = strrchr(path, '.');
-    for (size_t i = 0; dot && !folder && i < sizeof extensions / sizeof extensions[0]; i++)
+    for (size_t i = 0; dot && i < sizeof extensions / sizeof extensions[0]; i++)
         if (strcasecmp(dot, extensions[i]) == 0) return true;
     return false;
+}
+
+/* Whether the first bytes are those of a format that is decoded here. */
+static bool begins_as_image(const char *path) {
+    unsigned char head[SIGNATURE_BYTES];
+    FILE *file = fopen(path, "rbe");
+    size_t size = file ? fread(head, 1, sizeof head, file) : 0;
+    if (file) fclose(file);
+    image picture = {0};
+    image_code code = image_decode(head, size, NULL, &picture, NULL, NULL);
+    image_free(&picture);
+    return code != IMAGE_UNSUPPORTED;
+}
+
+static bool is_image(const char *path, bool folder) {
+    return !folder && (is_image_name(path) || begins_as_image(path));
 }
 
 /* Files that are named are taken whatever their name. */
@@ -81,7 +103,7 @@ static bool find_images(char *const *arguments, size_t count, path_list *images,
                         size_t size) {
     for (size_t i = 0; i < count; i++) {
         if (path_is_folder(arguments[i])) {
-            if (!files_walk(arguments[i], is_image_name, images, message, size)) return false;
+            if (!files_walk(arguments[i], is_image, images, message, size)) return false;
         } else if (!path_list_add(images, arguments[i])) {
             snprintf(message, size, "out of memory");
             return false;

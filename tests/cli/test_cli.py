@@ -208,9 +208,19 @@ class Classify(Case):
             self.write(name, line_png())
         names = [e["image"]["name"] for e in self.entries("digits", self.folder)]
         self.assertEqual(names, [f"{self.folder}/{n}" for n in
-                                 ("a.PNG", "b.png", "sub/c.jpeg", "sub/deep/d.webp", "z.Jpe")])
+                                 ("a.PNG", "b.png", "f.txt", "sub/c.jpeg", "sub/deep/d.webp", "z.Jpe")])
         slash = [e["image"]["name"] for e in self.entries("digits", f"{self.folder}/")]
         self.assertEqual(slash, names)
+
+    def test_pictures_without_extension(self):
+        beginnings = {"a/jpeg": b"\xff\xd8\xff\xe0\0\x10JFIF\0", "b/webp": b"RIFF\x24\0\0\0WEBPVP8 ", "empty": b"",
+                      "gif": b"GIF89a\1\0\1\0", "notes": b"about a picture", "short": b"\xff"}
+        for name, content in beginnings.items():
+            self.write(name, content)
+        self.write("c", line_png())
+        entries = self.entries("digits", self.folder, status=1)
+        self.assertEqual([(os.path.relpath(e["image"]["name"], self.folder), e.get("code")) for e in entries],
+                         [("a/jpeg", "undecodable_image"), ("b/webp", "undecodable_image"), ("c", None)])
 
     def test_folder_without_images(self):
         self.check_usage(f"there are no images in '{self.folder}'", "classify", "digits", self.folder)
