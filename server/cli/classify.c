@@ -215,7 +215,10 @@ static int classify_images(const model_query *query, cnn_runtime *rt, const clas
                            const path_list *images) {
     static const char *const formats[] = {"text", "json", "csv"};
     static const char *const feature_formats[] = {"array", "base64", "stats"};
-    batch b = {.query = query, .window = WINDOW_PER_THREAD * (size_t)cnn_runtime_threads(rt)};
+    batch b = {.query = query,
+               .lock = PTHREAD_MUTEX_INITIALIZER,
+               .finished = PTHREAD_COND_INITIALIZER,
+               .window = WINDOW_PER_THREAD * (size_t)cnn_runtime_threads(rt)};
     for (int i = 0; i < 3; i++) {
         if (strcmp(values->format, formats[i]) == 0) b.format = (entry_format)i;
         if (strcmp(values->feature_format, feature_formats[i]) == 0) b.features = (feature_format)i;
@@ -224,8 +227,6 @@ static int classify_images(const model_query *query, cnn_runtime *rt, const clas
     if (!b.jobs) return cli_fail(CLI_FAILED, "out of memory");
     for (size_t i = 0; i < b.window; i++)
         buffer_init(&b.jobs[i].entry, ENTRY_MAX);
-    pthread_mutex_init(&b.lock, NULL);
-    pthread_cond_init(&b.finished, NULL);
     bool good = run_batch(&b, rt, images);
     pthread_cond_destroy(&b.finished);
     pthread_mutex_destroy(&b.lock);
