@@ -39,8 +39,10 @@ static const option_def defs[] = {
 
 static const option_set options = {
     .usage = "cnnserve healthcheck [options] [URL]",
-    .about = "Exits with 0 if URL answers 200, else with 1. Without URL it asks\n"
-             "http://127.0.0.1:8080/readyz; CNNSERVE_HOST and CNNSERVE_PORT replace host and port.",
+    .about =
+        "Exits with 0 if URL answers 200, else with 1. Without a path it asks for /readyz, and\n"
+        "without URL http://127.0.0.1:8080/readyz; CNNSERVE_HOST and CNNSERVE_PORT replace host\n"
+        "and port.",
     .defs = defs,
     .count = 1,
     .max_arguments = 1,
@@ -83,7 +85,10 @@ static bool copy_part(char *out, size_t size, const char *text, size_t length) {
     return true;
 }
 
-/* http://HOST[:PORT][/PATH], HOST being a name, an IPv4 address, or an IPv6 address in brackets. */
+/*
+ * http://HOST[:PORT][/PATH], HOST being a name, an IPv4 address, or an IPv6 address in brackets.
+ * Without a path, or with "/", it is DEFAULT_PATH.
+ */
 static bool target_parse(const char *url, target *out) {
     const char *scheme = "http://";
     if (strncmp(url, scheme, strlen(scheme)) != 0) return false;
@@ -102,7 +107,8 @@ static bool target_parse(const char *url, target *out) {
         end += length;
     }
     if (*end != '/' && *end != '\0') return false;
-    return copy_part(out->path, sizeof out->path, *end ? end : "/", *end ? strcspn(end, "#") : 1);
+    const char *path = strcspn(end, "#") > 1 ? end : DEFAULT_PATH;
+    return copy_part(out->path, sizeof out->path, path, strcspn(path, "#"));
 }
 
 /* ---- asking -------------------------------------------------------------------------------- */

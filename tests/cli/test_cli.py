@@ -469,6 +469,8 @@ class Healthcheck(Case):
         port = self.serve(200)
         self.assertEqual(self.status(f"http://127.0.0.1:{port}/readyz"), 0)
         self.assertEqual(self.status(f"http://localhost:{port}/readyz#part"), 0)
+        for root in "", "/", "/#part":
+            self.assertEqual(self.status(f"http://127.0.0.1:{port}{root}"), 0)
         self.assertEqual(self.status(env={"CNNSERVE_PORT": str(port)}), 0)
         self.assertEqual(self.status(env={"CNNSERVE_PORT": str(port), "CNNSERVE_HOST": "0.0.0.0"}), 0)
 
