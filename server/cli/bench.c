@@ -60,7 +60,8 @@ static const option_def defs[] = {
 
 static const option_set options = {
     .usage = "cnnserve bench [options] MODEL",
-    .about = "Times a model on random input: latency, and the time of each layer.",
+    .about =
+        "Times a model on random input: latency, and the time of each layer.\n\n" CLI_MODEL_HELP,
     .defs = defs,
     .count = sizeof defs / sizeof defs[0],
     .min_arguments = 1,

@@ -47,12 +47,14 @@ static void print_help(void) {
         snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].arguments);
         printf("  %-26s%s\n", left, commands[i].summary);
     }
-    printf("\n  --version                 the version of the program\n"
-           "  --help                    this text; after a command, the options of the command\n\n"
-           "MODEL is a built-in model (");
+    puts("\n  --version                 the version of the program\n"
+         "  --help                    this text\n\n"
+         "cnnserve COMMAND --help     the options of a command\n\n" CLI_MODEL_HELP);
+    printf("Built in are");
     for (size_t i = 0; i < model_builtin_count(); i++)
-        printf("%s%s", i ? ", " : "", model_builtin_name(i));
-    printf("), a model folder, or an .onnx file.\n");
+        printf("%s %s", i ? "," : "", model_builtin_name(i));
+    puts(".\n\nThe environment variable CNN_CPU (baseline, avx2, avx512) limits the instruction "
+         "set.");
 }
 
 static const char *command_name_at(const void *list, size_t index) {

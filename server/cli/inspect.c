@@ -29,8 +29,7 @@ static const option_def defs[] = {
 static const option_set options = {
     .usage = "cnnserve inspect [options] MODEL",
     .about = "Shows a model layer by layer: name, operator, output shape, parameters, and the\n"
-             "multiply-accumulates (MACs) of one run. MODEL is a built-in model, a model folder,\n"
-             "or an .onnx file.",
+             "multiply-accumulates (MACs) of one run.\n\n" CLI_MODEL_HELP,
     .defs = defs,
     .count = 1,
     .min_arguments = 1,

@@ -223,6 +223,24 @@ static void print_help_line(const char *left, const char *help, const char *fall
     putchar('\n');
 }
 
+static bool has_type(const option_set *set, option_type type) {
+    for (size_t i = 0; i < set->count; i++)
+        if (set->defs[i].type == type) return true;
+    return false;
+}
+
+/* What holds for several options. */
+static void print_help_end(const option_set *set) {
+    if (has_type(set, OPTION_SIZE))
+        puts("\nSIZE is in bytes: 20971520, 512k or 20MiB; k, M, G and T are powers of 1024.");
+    if (set->environment)
+        puts("\nEach option is also an environment variable, CNNSERVE_ and its name in capitals\n"
+             "with _ for -, and a key of the JSON object in --config FILE, its name with dashes;\n"
+             "the command line wins over the environment, and that over the file.");
+    if (set->environment && has_type(set, OPTION_LIST))
+        puts("Repeated values are separated by commas in the variable, and an array in the file.");
+}
+
 void options_print_help(const option_set *set) {
     printf("usage: %s\n", set->usage);
     if (set->about) printf("\n%s\n", set->about);
@@ -236,11 +254,7 @@ void options_print_help(const option_set *set) {
         print_help_line(left, def->help, def->fallback);
     }
     print_help_line("--help", "this text", NULL);
-    if (set->environment)
-        printf(
-            "\nEach option is also an environment variable, CNNSERVE_ and its name in capitals\n"
-            "with _ for -, and a key of the JSON object in --config FILE; the command line wins\n"
-            "over the environment, and that over the file.\n");
+    print_help_end(set);
 }
 
 /* ---- sources ------------------------------------------------------------------------------ */

@@ -33,7 +33,7 @@ static const option_def defs[] = {
      .type = OPTION_TEXT,
      FIELD(models),
      .argument = "DIR",
-     .help = "serve every model folder in DIR instead of the built-in models"},
+     .help = "serve every model folder in DIR"},
     {.name = "model",
      .type = OPTION_LIST,
      FIELD(model),
@@ -142,8 +142,10 @@ static const option_def defs[] = {
 
 const option_set serve_option_set = {
     .usage = "cnnserve [serve] [options]",
-    .about = "Serves models over HTTP: the built-in ones, or those given. On SIGTERM or SIGINT\n"
-             "running requests are finished first; a second signal does not wait for them.",
+    .about =
+        "Serves models over HTTP: the built-in ones or, if --models or --model is given, only\n"
+        "those. On SIGTERM or SIGINT running requests are finished first; a second signal\n"
+        "stops at once.",
     .defs = defs,
     .count = sizeof defs / sizeof defs[0],
     .environment = true,

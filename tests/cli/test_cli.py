@@ -128,6 +128,20 @@ class Program(Case):
             for line in text.splitlines():
                 self.assertLessEqual(len(line), 120)
 
+    def test_help_says_what_is_not_obvious(self):
+        for words in "cnnserve COMMAND --help", "CNN_CPU (baseline, avx2, avx512)", "cifar10, digits, line-detector":
+            self.assertIn(words, self.check("--help"))
+        for command in "classify", "bench", "inspect":
+            self.assertIn("MODEL is a built-in model, a model folder, or an .onnx file.", self.check(command, "--help"))
+        for command in "serve", "classify", "bench", "verify":
+            self.assertRegex(self.check(command, "--help"), r"--threads N .*\(auto\)\n")
+        for words in "(as model.json says, else fp32)", "error|warn|info|debug", "20MiB; k, M, G and T", "array in", \
+                "only\nthose":
+            self.assertIn(words, self.check("serve", "--help"))
+        for words in "Hidden files", "csv refuses", "exit\nstatus":
+            self.assertIn(words, self.check("classify", "--help"))
+        self.assertIn("/readyz", self.check("healthcheck", "--help"))
+
     def test_wrong_usage(self):
         self.check_usage("unknown command 'clasify'; did you mean 'classify'?", "clasify")
         self.check_usage("unknown option '--to'; did you mean 'top'?", "classify", "--to", "3", "digits", "x.png")

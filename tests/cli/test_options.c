@@ -43,6 +43,7 @@ static const option_def defs[] = {
      .type = OPTION_SIZE,
      .offset = offsetof(values, size),
      .fallback = "20MiB",
+     .argument = "SIZE",
      .min = 1,
      .help = "a size"},
     {.name = "ratio", .type = OPTION_NUMBER, .offset = offsetof(values, ratio), .help = "a ratio"},
@@ -268,6 +269,11 @@ Test(options, errors_name_their_source) {
     char *config = write_config("{\"numbr\": 3}"), option[100];
     snprintf(option, sizeof option, "--config=%s", config);
     expect_error(option, "in the config file: unknown option 'numbr'; did you mean 'number'?");
+    unlink(config);
+    free(config);
+    config = write_config("{\"max_size\": 3}");
+    snprintf(option, sizeof option, "--config=%s", config);
+    expect_error(option, "in the config file: unknown option 'max_size'; did you mean 'max-size'?");
     setenv("CNNSERVE_NUMBER", "x", 1);
     expect_error("--flag",
                  "in the environment: --number must be a whole number from -5 to 100, not 'x'");
@@ -290,10 +296,12 @@ Test(options, help) {
         "  --config                    a file\n"
         "  --list                      a list\n"
         "  --number                    a number (7)\n"
-        "  --max-size                  a size (20MiB)\n"
+        "  --max-size SIZE             a size (20MiB)\n"
         "  --ratio                     a ratio\n"
         "  --help                      this text\n"
+        "\nSIZE is in bytes: 20971520, 512k or 20MiB; k, M, G and T are powers of 1024.\n"
         "\nEach option is also an environment variable, CNNSERVE_ and its name in capitals\n"
-        "with _ for -, and a key of the JSON object in --config FILE; the command line wins\n"
-        "over the environment, and that over the file.\n");
+        "with _ for -, and a key of the JSON object in --config FILE, its name with dashes;\n"
+        "the command line wins over the environment, and that over the file.\n"
+        "Repeated values are separated by commas in the variable, and an array in the file.\n");
 }
