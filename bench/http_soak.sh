@@ -7,8 +7,21 @@ cd "$(dirname "$0")/.."
 requests=${1:-20000} connections=${2:-32} model=${3:-digits}
 picture=${PICTURE:-docs/examples/seven.jpg}
 half=$((requests / 2))
-log=$(mktemp) script=$(mktemp --suffix=.lua)
-trap 'kill "$server" 2>/dev/null || true; rm -f "$log" "$script"' EXIT
+log=$(mktemp) script=$(mktemp --suffix=.lua) report=$(mktemp)
+
+# Whatever ends the script ends its children. A trap is run only between commands, so none that takes long is run in
+# the foreground: `wait` can be interrupted.
+clean_up() {
+    local children
+    mapfile -t children < <(jobs -p)
+    kill "${children[@]}" 2>/dev/null || true
+    wait
+    rm -f "$log" "$script" "$report"
+}
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 build/release/cnnserve serve --port 0 2>"$log" &
 server=$!
@@ -47,8 +60,12 @@ LUA
 
 memory() { awk '/^VmRSS/ {print $2}' "/proc/$server/status"; }
 send() {
+    local status=0
     PICTURE=$picture WANTED=$half timeout 1000 \
-        wrk -t 1 -c "$connections" -d 3600s -s "$script" "$url/v1/models/$model/classify" | grep 'requests, '
+        wrk -t 1 -c "$connections" -d 3600s -s "$script" "$url/v1/models/$model/classify" >"$report" &
+    wait $! || status=$?
+    grep 'requests, ' "$report" || status=1
+    return "$status"
 }
 
 echo "VmRSS at the start: $(memory) kB"
