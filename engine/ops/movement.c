@@ -247,7 +247,7 @@ static void slice_eval(const graph_node *node, const tensor *const *in, tensor *
                      op_read_list(node, "ends", eval_in(node, in, 2)),
                      op_read_list(node, "axes", eval_in(node, in, 3)),
                      op_read_list(node, "steps", eval_in(node, in, 4))};
-    slice s;
+    slice s = {0};
     if (out[0]->elements == 0 || slice_read(node, &in[0]->shape, &l, &s, NULL) != CNN_OK) return;
     view v = view_of(&in[0]->shape);
     v.count = out[0]->elements;
@@ -425,7 +425,7 @@ static cnn_status center_infer(graph *g, graph_node *node, cnn_error *err) {
 static void center_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
     op_list wanted = op_read_list(node, "shape", in[1]);
     const cnn_shape *x = &in[0]->shape, *y = &out[0]->shape;
-    centering p;
+    centering p = {0};
     fill_zero(out[0]);
     if (center_read(node, x, &wanted, &p, NULL) != CNN_OK) return;
     for (size_t at = 0; at < out[0]->elements; at++) {

@@ -46,8 +46,8 @@ cnn_status op_set_output(graph *g, graph_node *node, size_t i, cnn_dtype dtype,
     return CNN_OK;
 }
 
-cnn_status op_fail(const graph_node *node, cnn_error *err, cnn_status status, const char *format,
-                   ...) {
+cnn_status(op_fail)(const graph_node *node, cnn_error *err, cnn_status status, const char *format,
+                    ...) {
     char sentence[384];
     va_list args;
     va_start(args, format);

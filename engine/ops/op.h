@@ -57,6 +57,9 @@ cnn_status op_set_output(graph *g, graph_node *node, size_t i, cnn_dtype dtype,
 /* CNN_INVALID_MODEL or CNN_UNSUPPORTED with "Conv 'conv1': <sentence>". */
 cnn_status op_fail(const graph_node *node, cnn_error *err, cnn_status status, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
+/* As with cnn_fail, it is seen that the result is `status`. */
+#define op_fail(node, err, status, ...)                                                            \
+    (op_fail((node), (err), (status), __VA_ARGS__), cnn_failed(status))
 /* Multidirectional (NumPy) broadcasting; false if the shapes do not fit. */
 bool op_broadcast(const cnn_shape *a, const cnn_shape *b, cnn_shape *out);
 /* A negative axis counts from the end; false outside [-rank, rank). */

@@ -133,7 +133,7 @@ static void pad_eval(const graph_node *node, const tensor *const *in, tensor *co
     op_list pads = op_read_list(node, "pads", eval_in(node, in, 1));
     op_list axes = op_read_list(node, "axes", eval_in(node, in, 3));
     pad_mode mode = read_mode(node);
-    padding p;
+    padding p = {0};
     if (pad_read(node, &in[0]->shape, &pads, &axes, &p, NULL) != CNN_OK) return;
     for (size_t at = 0; at < out[0]->elements; at++) {
         size_t from;

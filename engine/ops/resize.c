@@ -375,7 +375,7 @@ static void resize_eval(const graph_node *node, const tensor *const *in, tensor 
     arguments args = {.scales = if_filled(eval_in(node, in, scales_index(node))),
                       .roi = old ? NULL : if_filled(eval_in(node, in, 1)),
                       .sizes = old ? NULL : if_filled(eval_in(node, in, 3))};
-    resize r;
+    resize r = {0};
     if (out[0]->elements == 0 || resize_read(node, &in[0]->shape, &args, &r, NULL) != CNN_OK)
         return;
     walk w = {.r = &r, .x = in[0], .y = out[0]};
