@@ -49,7 +49,8 @@ static bool read_form(const plan_builder *b, const graph_node *node, conv_form *
     const int64_t *w = f->weights->shape.dims;
     const cnn_shape *in = &b->g->values[node->inputs[0]].shape;
     if (f->weights->shape.rank != 4 || w[0] < 1 || w[1] < 1 || w[2] < 1 || w[3] < 1 ||
-        op_window_read(node, in, w + 2, &f->window, NULL) != CNN_OK)
+        op_window_read(node, in, w + 2, &f->window, NULL) != CNN_OK ||
+        !plan_window_fits(&f->window))
         return false;
     f->c = (int)in->dims[1];
     f->oc = (int)w[0];

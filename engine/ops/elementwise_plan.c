@@ -406,7 +406,8 @@ static void lrn_run(void *args, size_t index) {
 
 cnn_status lrn_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
     plan_blocked in, out;
-    if (!plan_can_block(b, node->inputs[0])) return CNN_OK;
+    int64_t size = graph_attr_int(node, "size", 1);
+    if (!plan_can_block(b, node->inputs[0]) || size > LRN_MAX_SIZE) return CNN_OK;
     *done = true;
     cnn_status status = plan_read_blocked(b, node->inputs[0], &in, err);
     if (status == CNN_OK) status = plan_write_blocked(b, node->outputs[0], &out, err);
@@ -414,7 +415,7 @@ cnn_status lrn_lower(plan_builder *b, const graph_node *node, bool *done, cnn_er
     const blocked *g = &out.geometry;
     size_t row = (size_t)g->w * LANES * (size_t)g->blocks;
     lrn_step s = {.kernels = b->kernels,
-                  .a = {.size = (int)graph_attr_int(node, "size", 1),
+                  .a = {.size = (int)size,
                         .alpha = graph_attr_float(node, "alpha", 0.0001f),
                         .beta = graph_attr_float(node, "beta", 0.75f),
                         .bias = graph_attr_float(node, "bias", 1.0f)}};

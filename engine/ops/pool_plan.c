@@ -28,7 +28,8 @@ cnn_status pool_lower(plan_builder *b, const graph_node *node, bool *done, cnn_e
     plan_blocked in, out;
     if (wants_indices(node) || !plan_can_block(b, node->inputs[0]) ||
         !plan_can_block(b, node->outputs[0]) ||
-        op_window_read(node, &b->g->values[node->inputs[0]].shape, NULL, &w, NULL) != CNN_OK)
+        op_window_read(node, &b->g->values[node->inputs[0]].shape, NULL, &w, NULL) != CNN_OK ||
+        !plan_window_fits(&w))
         return CNN_OK;
     *done = true;
     cnn_status status = plan_read_blocked(b, node->inputs[0], &in, err);

@@ -377,6 +377,15 @@ act_params plan_act(const graph_node *node) {
     return (act_params){node->fused.act, node->fused.alpha, node->fused.beta};
 }
 
+bool plan_window_fits(const op_window *w) {
+    for (int i = 0; i < w->spatial; i++)
+        if (w->kernel[i] > PLAN_MAX_WINDOW || w->stride[i] > PLAN_MAX_WINDOW ||
+            w->dilation[i] > PLAN_MAX_WINDOW || w->pad_begin[i] > PLAN_MAX_WINDOW ||
+            w->pad_end[i] > PLAN_MAX_WINDOW)
+            return false;
+    return true;
+}
+
 /* ---- grids ---- */
 
 rows_grid plan_rows_grid(const blocked *out, size_t floats) {

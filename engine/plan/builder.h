@@ -105,6 +105,13 @@ act_params plan_act(const graph_node *node);
 /* True if every pixel of both is equally far from the first one. */
 bool plan_same_pitches(const blocked *a, const blocked *b);
 
+/*
+ * The largest kernel extent, stride, dilation and padding of a window that kernels take: positions
+ * in a padded plane, and LANES times the product of two of them, stay in the range of int.
+ */
+#define PLAN_MAX_WINDOW (1 << 13)
+bool plan_window_fits(const op_window *w);
+
 /* Cuts the rows of a blocked output into tiles of about `floats` floats. */
 typedef struct rows_grid {
     int blocks, h, rows, chunks;

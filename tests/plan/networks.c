@@ -3,6 +3,7 @@
 #include "ops/op.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +58,7 @@ int network_weights(network *n, const cnn_shape *shape, float scale) {
 }
 
 int network_node(network *n, const char *op, graph_node **node, int input_count, ...) {
-    const op_def *def = op_find("", op, 13);
+    const op_def *def = op_find("", op, n->g->opset);
     cr_assert_not_null(def, "%s", op);
     graph_node *made = graph_node_create(def, "", (size_t)input_count, 1);
     va_list inputs;
@@ -86,42 +87,151 @@ cnn_model *network_model(network *n, cnn_runtime *rt) {
     return m;
 }
 
-tensor **network_evaluate(const cnn_model *model, const cnn_shape *shapes,
-                          const float *const *inputs) {
+cnn_runtime *make_runtime(const char *isa, int threads) {
+    cnn_runtime *rt;
+    cnn_error err;
+    cnn_runtime_options o = {.threads = threads, .isa = isa};
+    cr_assert_eq(cnn_runtime_create(&o, &rt, &err), CNN_OK, "%s", err.message);
+    return rt;
+}
+
+/* ---- trials ---- */
+
+static float *random_input(random_state *r, const cnn_shape *shape) {
+    size_t count;
+    cr_assert(cnn_shape_elements(shape, &count));
+    float *data = malloc(count * sizeof(float));
+    for (size_t i = 0; i < count; i++)
+        data[i] = random_float(r);
+    return data;
+}
+
+trial trial_create(network *n, cnn_runtime *rt, const cnn_shape *shape, const char *const *outputs,
+                   size_t output_count) {
+    cnn_error err;
+    trial t = {.model = network_model(n, rt), .shape = *shape};
+    cnn_plan_options o = {.input_shapes = shape, .outputs = outputs, .output_count = output_count};
+    t.input = random_input(&n->random, shape);
+    cr_assert_eq(cnn_plan_create(t.model, &o, &t.plan, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(cnn_session_create(t.plan, &t.session, &err), CNN_OK, "%s", err.message);
+    return t;
+}
+
+void trial_run(trial *t) {
+    size_t count;
+    cr_assert(cnn_shape_elements(&t->shape, &count));
+    memcpy(cnn_session_input(t->session, 0), t->input, count * sizeof(float));
+    cnn_session_run(t->session);
+}
+
+void trial_free(trial *t) {
+    cnn_session_free(t->session);
+    cnn_plan_free(t->plan);
+    cnn_model_free(t->model);
+    free(t->input);
+}
+
+const char *trial_kernel(const trial *t, const char *op) {
+    for (size_t i = cnn_plan_step_count(t->plan); i-- > 0;) {
+        cnn_step_info step = cnn_plan_step(t->plan, i);
+        if (strcmp(step.op, op) == 0) return step.kernel;
+    }
+    return NULL;
+}
+
+/* ---- plain evaluation ---- */
+
+static tensor *new_tensor(const graph_value *v) {
+    tensor *t;
+    cr_assert_eq(tensor_create(v->dtype, &v->shape, &t, NULL), CNN_OK);
+    return t;
+}
+
+static void evaluate_node(const graph *g, const graph_node *node, tensor **values) {
+    const tensor *in[8] = {0};
+    tensor *out[2] = {0};
+    for (size_t j = 0; j < node->input_count; j++)
+        in[j] = node->inputs[j] < 0 ? NULL : values[node->inputs[j]];
+    for (size_t j = 0; j < node->output_count; j++)
+        if (node->outputs[j] >= 0)
+            out[j] = values[node->outputs[j]] = new_tensor(&g->values[node->outputs[j]]);
+    node->op->eval(node, in, out);
+}
+
+/* The model's graph, bound, with the plan's outputs. */
+static graph *bind_outputs(const trial *t) {
     graph *g;
     cnn_error err;
-    const char **names = calloc(model->graph->value_count, sizeof(*names));
-    size_t count = 0;
-    for (size_t i = 0; i < model->graph->value_count; i++)
-        if (model->graph->values[i].producer >= 0) names[count++] = model->graph->values[i].name;
-    cr_assert_eq(model_bind(model, shapes, names, count, &g, &err), CNN_OK, "%s", err.message);
+    size_t count = cnn_plan_output_count(t->plan);
+    const char **names = calloc(count, sizeof(*names));
+    for (size_t i = 0; i < count; i++)
+        names[i] = cnn_plan_output(t->plan, i).name;
+    cr_assert_eq(model_bind(t->model, &t->shape, names, count, &g, &err), CNN_OK, "%s",
+                 err.message);
     free(names);
-    tensor **values = calloc(model->graph->value_count, sizeof(*values));
+    return g;
+}
+
+/* What every value is: one tensor each, NULL for what nobody makes. */
+static tensor **evaluate(const graph *g, const float *input) {
+    tensor **values = calloc(g->value_count, sizeof(*values));
     for (size_t i = 0; i < g->value_count; i++)
         values[i] = g->values[i].constant ? tensor_ref(g->values[i].constant) : NULL;
-    for (size_t i = 0; i < g->input_count; i++) {
-        tensor *t;
-        cr_assert_eq(tensor_create(CNN_FLOAT32, &shapes[i], &t, NULL), CNN_OK);
-        memcpy(t->data, inputs[i], t->bytes);
-        values[g->inputs[i]] = t;
-    }
-    for (size_t i = 0; i < g->node_count; i++) {
-        const graph_node *node = g->nodes[i];
-        const tensor *in[8] = {0};
-        tensor *out[1] = {0};
-        for (size_t j = 0; j < node->input_count; j++)
-            in[j] = node->inputs[j] < 0 ? NULL : values[node->inputs[j]];
-        const graph_value *v = &g->values[node->outputs[0]];
-        cr_assert_eq(tensor_create(v->dtype, &v->shape, &out[0], NULL), CNN_OK);
-        node->op->eval(node, in, out);
-        values[node->outputs[0]] = out[0];
-    }
-    graph_free(g);
+    tensor *in = values[g->inputs[0]] = new_tensor(&g->values[g->inputs[0]]);
+    memcpy(in->data, input, in->bytes);
+    for (size_t i = 0; i < g->node_count; i++)
+        evaluate_node(g, g->nodes[i], values);
     return values;
 }
 
-void network_free_values(const cnn_model *model, tensor **values) {
-    for (size_t i = 0; i < model->graph->value_count; i++)
+/* ---- comparison ---- */
+
+static size_t worst_element(const float *got, const float *want, size_t count, double *worst) {
+    size_t at = 0;
+    *worst = 0;
+    double largest = 1e-3;
+    for (size_t i = 0; i < count; i++) {
+        cr_assert(isfinite(want[i]), "element %zu of the evaluation is %g", i, (double)want[i]);
+        largest = fmax(largest, fabs((double)want[i]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        double difference = fabs((double)got[i] - want[i]) / (largest + fabs((double)want[i]));
+        if (!(difference <= *worst)) {
+            *worst = isnan(difference) ? INFINITY : difference;
+            at = i;
+        }
+    }
+    return at;
+}
+
+static void check_output(const trial *t, size_t i, const tensor *want, const char *what) {
+    cnn_tensor_info info = cnn_plan_output(t->plan, i);
+    double worst;
+    const float *got = cnn_session_output(t->session, i);
+    cr_assert(cnn_shape_equal(&info.shape, &want->shape));
+    size_t at = worst_element(got, want->data, want->elements, &worst);
+    cr_assert_lt(worst, 2e-5, "%s, tensor %s, element %zu: %g, not %g", what, info.name, at,
+                 (double)got[at], (double)((float *)want->data)[at]);
+}
+
+void trial_check(const trial *t, const char *what) {
+    graph *g = bind_outputs(t);
+    tensor **values = evaluate(g, t->input);
+    for (size_t i = 0; i < g->output_count; i++)
+        check_output(t, i, values[g->outputs[i]], what);
+    for (size_t i = 0; i < g->value_count; i++)
         tensor_unref(values[i]);
     free(values);
+    graph_free(g);
+}
+
+void trial_check_same(const trial *a, const trial *b, const char *what) {
+    for (size_t i = 0; i < cnn_plan_output_count(a->plan); i++) {
+        cnn_tensor_info info = cnn_plan_output(a->plan, i);
+        size_t count;
+        cr_assert(cnn_shape_elements(&info.shape, &count));
+        cr_assert_eq(memcmp(cnn_session_output(a->session, i), cnn_session_output(b->session, i),
+                            count * sizeof(float)),
+                     0, "%s, tensor %s: bits differ", what, info.name);
+    }
 }

@@ -9,19 +9,8 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-
-#define SHAPE(...)                                                                                 \
-    ((cnn_shape){.rank = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dims = {__VA_ARGS__}})
-
-static cnn_runtime *make_runtime(const char *isa, int threads) {
-    cnn_runtime *rt;
-    cnn_error err;
-    cnn_runtime_options o = {.threads = threads, .isa = isa};
-    cr_assert_eq(cnn_runtime_create(&o, &rt, &err), CNN_OK, "%s", err.message);
-    return rt;
-}
 
 /* ---- random networks ---- */
 
@@ -231,63 +220,23 @@ static void grow_one(growing *g) {
     }
 }
 
-/* ---- comparison ---- */
-
-static size_t worst_element(const float *got, const float *want, size_t count, double *worst) {
-    size_t at = 0;
-    *worst = 0;
-    double largest = 1e-3;
-    for (size_t i = 0; i < count; i++)
-        largest = fmax(largest, fabs((double)want[i]));
-    for (size_t i = 0; i < count; i++) {
-        double difference = fabs((double)got[i] - want[i]) / (largest + fabs((double)want[i]));
-        if (!(difference <= *worst)) {
-            *worst = isnan(difference) ? INFINITY : difference;
-            at = i;
-        }
-    }
-    return at;
-}
-
-static void check_output(cnn_session *s, const cnn_plan *plan, size_t i, const tensor *want,
-                         uint64_t seed) {
-    cnn_tensor_info info = cnn_plan_output(plan, i);
-    double worst;
-    const float *got = cnn_session_output(s, i);
-    cr_assert(cnn_shape_equal(&info.shape, &want->shape));
-    size_t at = worst_element(got, want->data, want->elements, &worst);
-    cr_assert_lt(worst, 2e-5, "network %llu, tensor %s, element %zu: %g, not %g",
-                 (unsigned long long)seed, info.name, at, got[at], ((float *)want->data)[at]);
-}
-
 typedef struct wanted {
     const char *names[MAX_VALUES];
-    int values[MAX_VALUES];
     size_t count;
 } wanted;
 
 static wanted choose_outputs(growing *g, int last) {
-    wanted w = {.names = {g->n.g->values[last].name}, .values = {last}, .count = 1};
-    for (int i = 1; i < g->count; i++) {
-        if (below(g, 5) || g->values[i] == last) continue;
-        w.values[w.count] = g->values[i];
-        w.names[w.count++] = g->n.g->values[g->values[i]].name;
-    }
+    wanted w = {.names = {g->n.g->values[last].name}, .count = 1};
+    for (int i = 1; i < g->count; i++)
+        if (below(g, 5) == 0 && g->values[i] != last)
+            w.names[w.count++] = g->n.g->values[g->values[i]].name;
     return w;
 }
 
-static float *random_input(random_state *r, const cnn_shape *shape, size_t *count) {
-    cnn_shape_elements(shape, count);
-    float *data = malloc(*count * sizeof(float));
-    for (size_t i = 0; i < *count; i++)
-        data[i] = random_float(r);
-    return data;
-}
-
-static void check_network(cnn_runtime *rt, uint64_t seed) {
+/* The network of that number, with some of its tensors asked for. */
+static trial random_network(cnn_runtime *rt, uint64_t seed) {
     static const int channels[] = {1, 2, 3, 4, 5, 16, 20, 32};
     growing g = {0};
-    cnn_error err;
     network_begin(&g.n, seed);
     cnn_shape shape =
         SHAPE(1 + below(&g, 3), channels[below(&g, 8)], 4 + below(&g, 14), 4 + below(&g, 14));
@@ -298,80 +247,63 @@ static void check_network(cnn_runtime *rt, uint64_t seed) {
     int last = grow_classifier(&g, g.count - 1);
     network_output(&g.n, last);
     wanted w = choose_outputs(&g, last);
-
-    cnn_model *model = network_model(&g.n, rt);
-    size_t count;
-    float *input = random_input(&g.n.random, &shape, &count);
-    tensor **truth = network_evaluate(model, &shape, (const float *const[]){input});
-    cnn_plan *plan;
-    cnn_session *session;
-    cnn_plan_options o = {.input_shapes = &shape, .outputs = w.names, .output_count = w.count};
-    cr_assert_eq(cnn_plan_create(model, &o, &plan, &err), CNN_OK, "%s", err.message);
-    cr_assert_eq(cnn_session_create(plan, &session, &err), CNN_OK, "%s", err.message);
-    for (int run = 0; run < 2; run++) {
-        memcpy(cnn_session_input(session, 0), input, count * sizeof(float));
-        cnn_session_run(session);
-        for (size_t i = 0; i < w.count; i++)
-            check_output(session, plan, i, truth[w.values[i]], seed);
-    }
-    network_free_values(model, truth);
-    free(input);
-    cnn_model_free(model);
-    cnn_session_free(session);
-    cnn_plan_free(plan);
+    return trial_create(&g.n, rt, &shape, w.names, w.count);
 }
 
-static void check_networks(const char *isa, int threads, uint64_t first) {
-    cnn_runtime *rt = make_runtime(isa, threads);
-    for (uint64_t seed = first; seed < first + 150; seed++)
-        check_network(rt, seed);
-    cnn_runtime_free(rt);
+/* ---- checks ---- */
+
+/*
+ * Each session runs twice, since its memory must serve again; every run must give the same bits,
+ * whatever the number of threads.
+ */
+static void check_network(cnn_runtime *one, cnn_runtime *three, uint64_t seed) {
+    char what[64];
+    snprintf(what, sizeof(what), "network %llu", (unsigned long long)seed);
+    trial t = random_network(one, seed), threaded = random_network(three, seed);
+    trial_run(&t);
+    trial_run(&t);
+    trial_check(&t, what);
+    for (int run = 0; run < 2; run++) {
+        trial_run(&threaded);
+        trial_check_same(&t, &threaded, what);
+    }
+    trial_free(&t);
+    trial_free(&threaded);
 }
 
 Test(plan, random_networks_at_every_instruction_set) {
     const kernel_table *tables[8];
     size_t count = kernels_available(tables, 8);
-    for (size_t i = 0; i < count; i++)
-        check_networks(tables[i]->isa, 1, 1000 * (i + 1));
-}
-
-Test(plan, random_networks_on_three_threads) {
-    check_networks(NULL, 3, 100);
+    for (size_t i = 0; i < count; i++) {
+        cnn_runtime *one = make_runtime(tables[i]->isa, 1),
+                    *three = make_runtime(tables[i]->isa, 3);
+        for (uint64_t seed = 1000 * (i + 1); seed < 1000 * (i + 1) + 150; seed++)
+            check_network(one, three, seed);
+        cnn_runtime_free(one);
+        cnn_runtime_free(three);
+    }
 }
 
 /* x + conv(x): the sum must not take over x's memory while other tiles still read it. */
 Test(plan, a_residual_that_is_also_convolved_stays_intact) {
-    cnn_error err;
     network n;
     cnn_runtime *rt = make_runtime(NULL, 2);
     cnn_shape shape = SHAPE(1, 64, 9, 9);
     network_begin(&n, 11);
     int x = network_node(&n, "Relu", NULL, 1, network_input(&n, &shape));
     int c = network_node(&n, "Conv", NULL, 2, x, network_weights(&n, &SHAPE(64, 64, 1, 1), 0.2f));
-    int sum = network_node(&n, "Add", NULL, 2, c, x);
-    network_output(&n, sum);
-    cnn_model *model = network_model(&n, rt);
-    size_t count;
-    float *input = random_input(&n.random, &shape, &count);
-    tensor **truth = network_evaluate(model, &shape, (const float *const[]){input});
-    cnn_plan *plan;
-    cnn_session *session;
-    cr_assert_eq(cnn_plan_create(model, NULL, &plan, &err), CNN_OK, "%s", err.message);
-    cr_assert_eq(cnn_session_create(plan, &session, &err), CNN_OK, "%s", err.message);
-    memcpy(cnn_session_input(session, 0), input, count * sizeof(float));
-    cnn_session_run(session);
-    check_output(session, plan, 0, truth[sum], 11);
-    network_free_values(model, truth);
-    free(input);
-    cnn_session_free(session);
-    cnn_plan_free(plan);
-    cnn_model_free(model);
+    network_output(&n, network_node(&n, "Add", NULL, 2, c, x));
+    trial t = trial_create(&n, rt, &shape, NULL, 0);
+    trial_run(&t);
+    trial_check(&t, "x + conv(x)");
+    trial_free(&t);
     cnn_runtime_free(rt);
 }
 
 /* ---- memory and sharing ---- */
 
-static cnn_model *chain(network *n, cnn_runtime *rt, cnn_shape *shape) {
+/* Six convolutions with activations. */
+static void chain(network *n, cnn_shape *shape) {
     network_begin(n, 7);
     *shape = SHAPE(1, 16, 32, 32);
     int v = network_input(n, shape);
@@ -383,16 +315,20 @@ static cnn_model *chain(network *n, cnn_runtime *rt, cnn_shape *shape) {
         v = network_node(n, "Relu", NULL, 1, v);
     }
     network_output(n, v);
-    return network_model(n, rt);
+}
+
+static cnn_model *chain_model(cnn_runtime *rt) {
+    network n;
+    cnn_shape shape;
+    chain(&n, &shape);
+    return network_model(&n, rt);
 }
 
 Test(plan, a_chain_needs_the_memory_of_its_largest_pair) {
-    network n;
-    cnn_shape shape;
     cnn_plan *plan;
     cnn_error err;
     cnn_runtime *rt = make_runtime(NULL, 1);
-    cnn_model *model = chain(&n, rt, &shape);
+    cnn_model *model = chain_model(rt);
     cr_assert_eq(cnn_plan_create(model, NULL, &plan, &err), CNN_OK, "%s", err.message);
     cr_assert_leq(cnn_plan_arena_bytes(plan), plan->live_bytes + plan->live_bytes / 10);
     cr_assert_leq(plan->live_bytes, 2 * 34 * 34 * 16 * sizeof(float) + 128);
@@ -402,11 +338,9 @@ Test(plan, a_chain_needs_the_memory_of_its_largest_pair) {
 }
 
 Test(plan, plans_of_a_model_share_packed_weights) {
-    network n;
-    cnn_shape shape;
     cnn_plan *first, *second;
     cnn_runtime *rt = make_runtime(NULL, 1);
-    cnn_model *model = chain(&n, rt, &shape);
+    cnn_model *model = chain_model(rt);
     cr_assert_eq(cnn_plan_create(model, NULL, &first, NULL), CNN_OK);
     size_t bytes = cnn_model_weights_bytes(model);
     cr_assert_geq(bytes, 6 * 16 * 16 * 9 * sizeof(float));
@@ -424,12 +358,10 @@ Test(plan, plans_of_a_model_share_packed_weights) {
 }
 
 Test(plan, unknown_tensors_are_named) {
-    network n;
-    cnn_shape shape;
     cnn_plan *plan;
     cnn_error err;
     cnn_runtime *rt = make_runtime(NULL, 1);
-    cnn_model *model = chain(&n, rt, &shape);
+    cnn_model *model = chain_model(rt);
     const char *output = "pool9";
     cnn_plan_options o = {.outputs = &output, .output_count = 1};
     cr_assert_eq(cnn_plan_create(model, &o, &plan, &err), CNN_NOT_FOUND);
@@ -441,28 +373,17 @@ Test(plan, unknown_tensors_are_named) {
 Test(plan, results_do_not_depend_on_threads) {
     network n;
     cnn_shape shape;
-    size_t count;
-    random_state r = {3};
-    float *results[4];
-    for (int threads = 1; threads <= 4; threads++) {
-        cnn_plan *plan;
-        cnn_session *session;
-        cnn_runtime *rt = make_runtime(NULL, threads);
-        cnn_model *model = chain(&n, rt, &shape);
-        r.state = 3;
-        float *input = random_input(&r, &shape, &count);
-        cr_assert_eq(cnn_plan_create(model, NULL, &plan, NULL), CNN_OK);
-        cr_assert_eq(cnn_session_create(plan, &session, NULL), CNN_OK);
-        memcpy(cnn_session_input(session, 0), input, count * sizeof(float));
-        cnn_session_run(session);
-        memcpy(input, cnn_session_output(session, 0), count * sizeof(float));
-        results[threads - 1] = input;
-        cr_assert_eq(memcmp(results[0], input, count * sizeof(float)), 0, "%d threads", threads);
-        cnn_session_free(session);
-        cnn_plan_free(plan);
-        cnn_model_free(model);
-        cnn_runtime_free(rt);
+    trial trials[4];
+    cnn_runtime *runtimes[4];
+    for (int i = 0; i < 4; i++) {
+        runtimes[i] = make_runtime(NULL, i + 1);
+        chain(&n, &shape);
+        trials[i] = trial_create(&n, runtimes[i], &shape, NULL, 0);
+        trial_run(&trials[i]);
+        trial_check_same(&trials[0], &trials[i], "chain");
     }
-    for (int i = 0; i < 4; i++)
-        free(results[i]);
+    for (int i = 0; i < 4; i++) {
+        trial_free(&trials[i]);
+        cnn_runtime_free(runtimes[i]);
+    }
 }
