@@ -57,16 +57,15 @@ static bool read_padding(const graph *g, const graph_node *pad, padding *out) {
 }
 
 /* Whether padding of the node's own may be joined by that of a Pad. */
-static bool window_takes(const graph *g, const graph_node *node, const op_window *w,
-                         const padding *p) {
-    if (rewrite_is(node, "Conv")) return true;
-    bool own = false, small = true;
+static bool window_takes(const graph_node *node, const op_window *w, const padding *p) {
+    bool own = false, valid = true, small = true;
     for (int i = 0; i < w->spatial; i++) {
+        int64_t begin = w->pad_begin[i] + p->begin[2 + i], end = w->pad_end[i] + p->end[2 + i];
         own |= w->pad_begin[i] != 0 || w->pad_end[i] != 0;
-        small &= w->pad_begin[i] + p->begin[2 + i] < w->kernel[i] &&
-                 w->pad_end[i] + p->end[2 + i] < w->kernel[i];
+        valid &= begin <= GRAPH_MAX_EXTENT && end <= GRAPH_MAX_EXTENT;
+        small &= begin < w->kernel[i] && end < w->kernel[i];
     }
-    (void)g;
+    if (rewrite_is(node, "Conv")) return valid;
     return small && graph_attr_int(node, "ceil_mode", 0) == 0 &&
            (!own || graph_attr_int(node, "count_include_pad", 0) != 0);
 }
@@ -93,7 +92,7 @@ static cnn_status fold(graph *g, graph_node *node, cnn_error *err) {
     const int64_t *kernel = NULL;
     if (rewrite_is(node, "Conv")) kernel = rewrite_shape(g, node->inputs[1])->dims + 2;
     if (op_window_read(node, rewrite_shape(g, node->inputs[0]), kernel, &w, NULL) != CNN_OK ||
-        !window_takes(g, node, &w, &p))
+        !window_takes(node, &w, &p))
         return CNN_OK;
     if (!set_pads(node, &w, &p) || !rewrite_set_input(g, node, 0, pad->inputs[0]))
         return cnn_fail_memory(err, sizeof(attr));

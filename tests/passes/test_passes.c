@@ -302,6 +302,11 @@ Test(pad, stays_where_it_differs) {
     optimise(g);
     cr_assert_eq(g->node_count, 2, "inwards");
     graph_free(g);
+    g = padded(13, spatial_pads, "Conv", GRAPH_MAX_EXTENT);
+    ints(g, "strides", 2, (int64_t[]){GRAPH_MAX_EXTENT, GRAPH_MAX_EXTENT});
+    optimise(g);
+    cr_assert_eq(g->node_count, 2, "more than an attribute may say");
+    graph_free(g);
     g = padded(13, spatial_pads, "Conv", 0);
     cr_assert(graph_add_attr_string(g->nodes[0], "mode", "reflect"));
     optimise(g);
