@@ -201,8 +201,9 @@ static operand classify(const plan_builder *b, const graph_node *node, int other
 /* Blocks a per-channel operand: a packed constant, or the blocked form of a (N, C, 1, 1) value. */
 static cnn_status read_channels(plan_builder *b, int value, plan_blocked *out, cnn_error *err) {
     const tensor *constant = b->g->values[value].constant;
-    if (!constant) return plan_read_blocked(b, value, out, err);
-    const cnn_shape *shape = &constant->shape;
+    const cnn_shape *shape = &b->g->values[value].shape;
+    bool several = shape->rank == 4 && shape->dims[0] > 1;
+    if (!constant || several) return plan_read_blocked(b, value, out, err);
     int channels = (int)shape->dims[shape->rank - 3];
     const float *data;
     cnn_status status = plan_pack_vector(b, constant, 1, (size_t)channels, LANES, &data, err);

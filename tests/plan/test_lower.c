@@ -86,3 +86,17 @@ Test(lower, windows_up_to_the_largest) {
     check_windows(taken, ARRAY_LENGTH(taken), true);
     check_windows(left, ARRAY_LENGTH(left), false);
 }
+
+/* ---- broadcasting ---- */
+
+/* A constant (N, C, 1, 1) has other numbers for each image, also where C fills no whole blocks. */
+Test(lower, channels_of_every_image) {
+    for (int64_t channels = 16; channels < 32; channels += 4) {
+        network n;
+        cnn_shape shape = SHAPE(3, channels, 4, 5);
+        network_begin(&n, 23);
+        int x = network_input(&n, &shape);
+        int other = network_weights(&n, &SHAPE(3, channels, 1, 1), 1);
+        check(&n, network_node(&n, "Mul", NULL, 2, x, other), &shape, "Mul", true);
+    }
+}

@@ -121,8 +121,8 @@ static void grow_binary(growing *g, int from) {
             other = g->values[(start + i) % g->count];
     if (below(g, 4) == 0) {
         op = ops[below(g, 4)];
-        cnn_shape c = below(g, 2) ? (cnn_shape){0} : SHAPE(s->dims[1], 1, 1);
-        other = network_weights(&g->n, &c, 1);
+        cnn_shape shapes[] = {{0}, SHAPE(s->dims[1], 1, 1), SHAPE(s->dims[0], s->dims[1], 1, 1)};
+        other = network_weights(&g->n, &shapes[below(g, 3)], 1);
         tensor *t = g->n.g->values[other].constant;
         for (size_t i = 0; i < t->elements; i++)
             ((float *)t->data)[i] += 2;
