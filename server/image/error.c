@@ -21,7 +21,7 @@ const char *image_code_name(image_code code) {
     return "unknown";
 }
 
-image_code image_fail(image_error *err, image_code code, const char *format, ...) {
+image_code(image_fail)(image_error *err, image_code code, const char *format, ...) {
     if (!err) return code;
     err->code = code;
     va_list arguments;

@@ -9,6 +9,11 @@
 /* Fills *err if err is not NULL; returns code, so that a failure is one return statement. */
 image_code image_fail(image_error *err, image_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Compilers and analysers see that the result is `code`. */
+static inline image_code image_failed(image_code code) {
+    return code;
+}
+#define image_fail(err, code, ...) (image_fail((err), (code), __VA_ARGS__), image_failed(code))
 
 /* ---- the signature (sniff.c) -------------------------------------------------------------- */
 

@@ -85,8 +85,11 @@ static bool read_choice(reader *r, const char *key, const json_t *value, const c
 static bool read_text(reader *r, const char *key, const json_t *value, char **out) {
     const char *text = json_string_value(value);
     if (!text || text[0] == '\0') return fail(r, "%s must be a string that is not empty", key);
-    *out = strdup(text);
-    return *out ? true : fail(r, "out of memory");
+    char *copy = strdup(text);
+    if (!copy) return fail(r, "out of memory");
+    free(*out);
+    *out = copy;
+    return true;
 }
 
 static bool read_extent(reader *r, const char *key, const json_t *value, int *out) {

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-model_code model_fail(model_error *err, model_code code, const char *format, ...) {
+model_code(model_fail)(model_error *err, model_code code, const char *format, ...) {
     if (err) {
         err->code = code;
         err->image = IMAGE_OK;
@@ -14,10 +14,6 @@ model_code model_fail(model_error *err, model_code code, const char *format, ...
         va_end(args);
     }
     return code;
-}
-
-model_code model_fail_memory(model_error *err) {
-    return model_fail(err, MODEL_INTERNAL, "out of memory");
 }
 
 model_code model_fail_image(model_error *err, const image_error *why) {

@@ -52,7 +52,14 @@ struct served_model {
 /* Fills `err` (may be NULL) and returns `code`. */
 model_code model_fail(model_error *err, model_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-model_code model_fail_memory(model_error *err);
+/* Compilers and analysers see that the result is `code`. */
+static inline model_code model_failed(model_code code) {
+    return code;
+}
+#define model_fail(err, code, ...) (model_fail((err), (code), __VA_ARGS__), model_failed(code))
+static inline model_code model_fail_memory(model_error *err) {
+    return model_fail(err, MODEL_INTERNAL, "out of memory");
+}
 /* MODEL_IMAGE with the image library's words. */
 model_code model_fail_image(model_error *err, const image_error *why);
 
