@@ -127,11 +127,11 @@ static void announce(const app *a, const http_server *server) {
     buffer text;
     model_list list = {0};
     buffer_init(&text, (size_t)1 << 20);
-    buffer_printf(&text, "cnnserve ready on %s: models ", http_server_url(server));
+    buffer_printf(&text, "cnnserve ready on %s (models ", http_server_url(server));
     if (model_registry_list(a->registry, &list, NULL) == MODEL_OK) append_names(&text, &list);
-    buffer_printf(&text, " (default %s); threads %d (%s); %s\n",
-                  model_registry_default(a->registry), cnn_runtime_threads(a->runtime),
-                  cnn_runtime_threads_origin(a->runtime), cnn_runtime_isa(a->runtime));
+    buffer_printf(&text, "; default %s; threads %d, %s; %s)\n", model_registry_default(a->registry),
+                  cnn_runtime_threads(a->runtime), cnn_runtime_threads_origin(a->runtime),
+                  cnn_runtime_isa(a->runtime));
     if (!buffer_failed(&text)) fwrite(text.data, 1, text.size, stderr);
     model_list_free(&list);
     buffer_free(&text);

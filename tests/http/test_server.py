@@ -63,7 +63,7 @@ class Server:
         if not self.ready.is_set() or self.process.poll() is not None:
             self.process.kill()
             raise RuntimeError("cnnserve did not start: " + "".join(self.lines))
-        found = re.search(r"ready on http://([^:]+|\[.*\]):(\d+)", self.ready_line)
+        found = re.search(r"ready on http://([^:]+|\[.*\]):(\d+) ", self.ready_line)
         self.host, self.port = found.group(1), int(found.group(2))
 
     def _read(self):
@@ -852,8 +852,8 @@ class StartAndStop(unittest.TestCase):
 
     def test_readiness_line(self):
         server = self.start("--threads", "1", env={"CNN_CPU": "baseline"})
-        self.assertRegex(server.ready_line, r"^cnnserve ready on http://127\.0\.0\.1:\d+: models cifar10, digits, "
-                                            r"line-detector \(default cifar10\); threads 1 \(given\); baseline\n$")
+        self.assertRegex(server.ready_line, r"^cnnserve ready on http://127\.0\.0\.1:\d+ \(models cifar10, digits, "
+                                            r"line-detector; default cifar10; threads 1, given; baseline\)\n$")
         self.assertEqual(server.lines[0], server.ready_line)
         self.assertEqual(server.stop(), 0)
 
