@@ -2,9 +2,10 @@
  * serve.c: cnnserve serve: start, drain, stop.
  *
  * The main thread starts everything and then waits for a signal; all other threads have SIGTERM and
- * SIGINT blocked. On the first one the server stops accepting, answers what is under way, and the
- * process ends with 0; a second one ends it at once. If requests are still running when the drain
- * time is over, the process ends without tidying up: their workers cannot be interrupted.
+ * SIGINT blocked. On the first one the server finishes the requests under way while it refuses new
+ * ones, and the process ends with 0; a second one ends it at once. If requests are still running
+ * when the drain time is over, the process ends without tidying up: their workers cannot be
+ * interrupted.
  */
 #include "cli/cli.h"
 #include "cli/serve_options.h"

@@ -41,10 +41,24 @@ call *call_create(http_server *server, const char *target, struct MHD_Connection
     c->started_ns = http_now_ns();
     c->target = strdup(target);
     c->path = strndup(target, strcspn(target, "?"));
-    pthread_mutex_lock(&server->lock);
-    server->active++;
-    pthread_mutex_unlock(&server->lock);
     return c;
+}
+
+/* The drain waits for calls that begin before it; others are refused, and do not hold it up. */
+static void enter(call *c) {
+    http_server *server = c->server;
+    pthread_mutex_lock(&server->lock);
+    c->counted = !server->draining;
+    server->running += c->counted;
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void leave(call *c) {
+    http_server *server = c->server;
+    pthread_mutex_lock(&server->lock);
+    server->running -= c->counted;
+    if (server->running == 0) pthread_cond_broadcast(&server->idle);
+    pthread_mutex_unlock(&server->lock);
 }
 
 /* Sets what the call holds in memory; false: all calls together hold more than they may. */
@@ -64,17 +78,14 @@ static void refuse_for_memory(call *c) {
 }
 
 static void call_free(call *c) {
-    http_server *server = c->server;
     hold(c, 0);
+    leave(c);
     http_exchange_free(&c->x);
     buffer_free(&c->body);
     free(c->headers);
     free(c->path);
     free(c->target);
     free(c);
-    pthread_mutex_lock(&server->lock);
-    if (--server->active == 0) pthread_cond_broadcast(&server->idle);
-    pthread_mutex_unlock(&server->lock);
 }
 
 /* ---- replies ------------------------------------------------------------------------------ */
@@ -221,7 +232,7 @@ static const http_route *choose_route(call *c) {
         http_routes_allow(server->options.routes, &x->request, allow, sizeof allow);
         headers_preflight(x, server->options.cors_origin, allow);
     }
-    if (route && !route->while_draining && http_server_draining(server)) {
+    if (route && !route->while_draining && !c->counted) {
         http_reply_error(x, 503, "draining", "the server is about to stop");
         return NULL;
     }
@@ -243,6 +254,7 @@ enum MHD_Result call_start(call *c, const char *method) {
     size_t max_body = c->server->options.max_body;
     if (!copy_headers(c)) return MHD_NO;
     read_headers(c, method);
+    enter(c);
     c->state = CALL_RECEIVING;
     const char *malformed = read_framing(c);
     if (malformed) {

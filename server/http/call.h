@@ -13,12 +13,11 @@ struct http_server {
     char url[512];
     struct MHD_Daemon *daemon;
     watcher *watcher;
-    int listener; /* from the drain on, else -1 */
-    atomic_bool draining;
+    atomic_bool draining;   /* set under the lock */
     atomic_size_t buffered; /* bytes of bodies and replies held by calls */
     pthread_mutex_t lock;
     pthread_cond_t idle;
-    size_t active; /* calls there are; guarded by the lock */
+    size_t running; /* calls that the drain waits for; guarded by the lock */
 };
 
 typedef enum call_state {
@@ -45,6 +44,7 @@ typedef struct call {
     uint64_t announced; /* Content-Length, 0 without one */
     uint64_t bytes_in, bytes_out;
     size_t buffered; /* this call's part of the server's */
+    bool counted;    /* in the server's `running`: its headers came before the drain began */
     bool has_body;
     bool body_read;   /* to its end, or there is none */
     bool written_raw; /* the reply went past libmicrohttpd */

@@ -191,10 +191,12 @@ http_start http_server_create(const http_options *options, http_server **out, ch
                               size_t size);
 /* "http://127.0.0.1:8080"; lives as long as the server. */
 const char *http_server_url(const http_server *server);
-/* No new connections; on those there are, requests are refused but for routes while_draining. */
+/* From now on requests are refused, but for routes while_draining; connections are still accepted,
+ * so that clients are told. */
 void http_server_drain(http_server *server);
 bool http_server_draining(const http_server *server);
-/* Waits until no request is under way; false: `timeout_ns` has passed first. */
+/* After http_server_drain: waits until the requests that came before it have been answered; false:
+ * `timeout_ns` has passed first. */
 bool http_server_wait_idle(http_server *server, uint64_t timeout_ns);
 /* Closes what is open. No pooled handler may be under way. Accepts NULL. */
 void http_server_free(http_server *server);

@@ -21,6 +21,9 @@
  * end (a body without announced length that grows too large, a body that does not arrive) are
  * written to the socket directly, and the connection is closed.
  *
+ * A drain waits for the calls whose headers came before it. Until they are done connections are
+ * accepted as ever, so that later requests are told 503 rather than nothing.
+ *
  * Requests that libmicrohttpd itself cannot parse (400, 414, 431, 505) are answered by it, in HTML
  * and without our headers. A client that goes away while its request is being worked on is noticed
  * only afterwards.
@@ -33,9 +36,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+/* What was on its way when the last running request was done is still told 503 within this time. */
+#define LAST_REFUSALS_NS 200000000
 
 /* ---- libmicrohttpd's callbacks, on the HTTP thread ------------------------------------------ */
 
@@ -102,7 +107,6 @@ static bool start_daemon(http_server *server, int listener) {
 static http_server *allocate(const http_options *options) {
     http_server *server = calloc(1, sizeof *server);
     if (!server) return NULL;
-    server->listener = -1;
     server->options = *options;
     server->options.host = strdup(options->host);
     server->options.cors_origin = options->cors_origin ? strdup(options->cors_origin) : NULL;
@@ -149,10 +153,9 @@ const char *http_server_url(const http_server *server) {
 }
 
 void http_server_drain(http_server *server) {
-    if (atomic_exchange(&server->draining, true)) return;
-    server->listener = MHD_quiesce_daemon(server->daemon);
-    /* Not closed yet: the HTTP thread may be looking at it at this moment. */
-    if (server->listener >= 0) shutdown(server->listener, SHUT_RDWR);
+    pthread_mutex_lock(&server->lock);
+    atomic_store(&server->draining, true);
+    pthread_mutex_unlock(&server->lock);
 }
 
 bool http_server_draining(const http_server *server) {
@@ -160,22 +163,23 @@ bool http_server_draining(const http_server *server) {
 }
 
 bool http_server_wait_idle(http_server *server, uint64_t timeout_ns) {
+    const struct timespec last_refusals = {.tv_nsec = LAST_REFUSALS_NS};
     uint64_t until = http_now_ns() + timeout_ns;
     const struct timespec deadline = {.tv_sec = (time_t)(until / 1000000000),
                                       .tv_nsec = (long)(until % 1000000000)};
     int waited = 0;
     pthread_mutex_lock(&server->lock);
-    while (server->active > 0 && waited == 0)
+    while (server->running > 0 && waited == 0)
         waited = pthread_cond_timedwait(&server->idle, &server->lock, &deadline);
-    bool idle = server->active == 0;
+    bool idle = server->running == 0;
     pthread_mutex_unlock(&server->lock);
+    if (idle) nanosleep(&last_refusals, NULL);
     return idle;
 }
 
 void http_server_free(http_server *server) {
     if (!server) return;
     if (server->daemon) MHD_stop_daemon(server->daemon);
-    if (server->listener >= 0) close(server->listener);
     watcher_free(server->watcher);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);

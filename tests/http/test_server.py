@@ -922,41 +922,51 @@ class StartAndStop(unittest.TestCase):
         return sockets
 
     def wait_for_drain(self, server):
-        """Until nobody is let in any more."""
+        """Until new connections are told that the server is about to stop."""
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            try:
-                server.connect(1).close()
-                time.sleep(0.01)
-            except OSError:
-                return
-        self.fail("the server still accepts")
+        while server.request("GET", "/readyz").status == 200:
+            self.assertLess(time.monotonic(), deadline, "the server is still ready")
+            time.sleep(0.01)
 
-    def test_drain_finishes_requests(self):
-        server = self.start("--threads", "1", "--drain-seconds", "600", "--timeout-ms", "0")
-        kept = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
-        server.request("GET", "/livez", connection=kept)
-        sockets = self.start_slow_requests(server, 6)
-        server.signal(signal.SIGTERM)
-        self.wait_for_drain(server)
-        reply = server.request("GET", "/readyz", connection=kept)
+    def expect_draining(self, reply):
         self.assertEqual((reply.status, reply.json()["code"]), (503, "draining"))
         self.assertEqual(reply.headers["Connection"], "close")
-        for s in sockets:
-            status, headers, body = parse(read_all(s))
-            self.assertEqual(status, 200, body)
-        self.assertEqual(server.wait(), 0)
-
-    def test_new_requests_are_refused_while_draining(self):
-        server = self.start("--threads", "1", "--drain-seconds", "600", "--timeout-ms", "0")
-        kept = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
-        server.request("GET", "/livez", connection=kept)
-        self.start_slow_requests(server, 6)
-        server.signal(signal.SIGINT)
-        self.wait_for_drain(server)
-        reply = server.request("POST", "/v1/classify", ONE, connection=kept)
-        self.assertEqual((reply.status, reply.json()["code"]), (503, "draining"))
         self.assertTrue(reply.headers["Retry-After"])
+
+    def test_drain_finishes_requests_and_refuses_new_ones(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            server = self.start("--threads", "1", "--drain-seconds", "600", "--timeout-ms", "0")
+            kept = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
+            server.request("GET", "/livez", connection=kept)
+            sockets = self.start_slow_requests(server, 6)
+            server.signal(number)
+            self.wait_for_drain(server)
+            self.expect_draining(server.request("POST", "/v1/classify", ONE, connection=kept))
+            self.expect_draining(server.request("POST", "/v1/classify", ONE))
+            self.expect_draining(server.request("GET", "/v1/models/digits"))
+            self.expect_draining(server.request("GET", "/readyz"))
+            alive = server.request("GET", "/livez")
+            self.assertEqual((alive.status, alive.headers["Connection"]), (200, "close"))
+            unfinished = server.connect()  # does not hold up the end
+            unfinished.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+            for s in sockets:
+                status, _, body = parse(read_all(s))
+                self.assertEqual(status, 200, body)
+            finished = time.monotonic()
+            self.assertEqual(server.wait(), 0)
+            self.assertLess(time.monotonic() - finished, 5)
+            unfinished.close()
+            kept.close()
+
+    def test_requests_that_nobody_has_accepted_yet_are_answered(self):
+        server = self.start()
+        server.signal(signal.SIGSTOP)
+        with server.connect() as s:
+            s.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+            server.signal(signal.SIGTERM)
+            server.signal(signal.SIGCONT)
+            self.assertIn(parse(read_all(s))[0], (200, 503))
+        self.assertEqual(server.wait(), 0)
 
     def test_drain_time_is_a_limit(self):
         server = self.start("--drain-seconds", "0", "--threads", "1")
