@@ -43,9 +43,10 @@ build() {
     local preset=$1 target=$2
     shift 2
     quietly cmake --preset "$preset" "$@" || return 1
-    # Without work to do it stays silent.
-    if [[ $(cmake --build "build/$preset" --target "$target" -- -n) != *"no work to do"* ]]; then
-        cmake --build "build/$preset" --target "$target" >&2 || return 1
+    # If the link build/cnnserve is all that is left to do, it stays silent.
+    if [[ $(cmake --build "build/$preset" --target "$target" -- -n) == *"[1/1] "* ]]; then
+        quietly cmake --build "build/$preset" --target "$target"
+    else
+        cmake --build "build/$preset" --target "$target" >&2
     fi
-    ln -sfn "$preset/cnnserve" build/cnnserve
 }
