@@ -220,18 +220,26 @@ static bool is_overdue(image_task *task) {
     return true;
 }
 
+static void classify(image_task *task) {
+    const classify_job *job = task->job;
+    const classify_image *sent = &job->request.images[task->index];
+    if (sent->problem) {
+        task->code = task->err.code = MODEL_BAD_REQUEST;
+        snprintf(task->err.message, sizeof task->err.message, "%s", sent->problem);
+        return;
+    }
+    task->code = model_classify(job->query, sent->bytes, sent->size, &task->result, &task->err);
+    http_timing_add(job->x, HTTP_DECODE, task->result.decode_ns);
+    http_timing_add(job->x, HTTP_PREPROCESS, task->result.preprocess_ns);
+    http_timing_add(job->x, HTTP_INFERENCE, task->result.inference_ns);
+}
+
 /* On a worker. */
 static void run_image(void *arg) {
     image_task *task = arg;
     classify_job *job = task->job;
-    const classify_image *sent = &job->request.images[task->index];
     task->overdue = is_overdue(task);
-    if (!task->overdue) {
-        task->code = model_classify(job->query, sent->bytes, sent->size, &task->result, &task->err);
-        http_timing_add(job->x, HTTP_DECODE, task->result.decode_ns);
-        http_timing_add(job->x, HTTP_PREPROCESS, task->result.preprocess_ns);
-        http_timing_add(job->x, HTTP_INFERENCE, task->result.inference_ns);
-    }
+    if (!task->overdue) classify(task);
     if (job->request.image_count > 1) encode_entry(task);
     if (atomic_fetch_sub(&job->unfinished, 1) == 1) finish(job);
 }

@@ -162,7 +162,8 @@ static bool read_form(classify_request *r, const http_request *request, size_t m
         const multipart_part *part = &r->form.parts[i];
         if (is_empty_choice(part)) continue;
         if (is_image_part(part))
-            r->images[r->image_count++] = (classify_image){part->filename, part->data, part->size};
+            r->images[r->image_count++] =
+                (classify_image){.name = part->filename, .bytes = part->data, .size = part->size};
         else if (!read_text_part(r, part, why))
             return false;
     }
@@ -215,9 +216,11 @@ static bool read_document(classify_request *r, const http_request *request, size
         return refuse(why, 400, "bad_request", "the request holds no \"images\"");
     if (!take_parameters(r, document, why) || !allocate_images(r, document->image_count, why))
         return false;
-    for (size_t i = 0; i < document->image_count; i++)
-        r->images[r->image_count++] = (classify_image){
-            document->images[i].name, document->images[i].bytes, document->images[i].size};
+    for (size_t i = 0; i < document->image_count; i++) {
+        const classify_body_image *sent = &document->images[i];
+        r->images[r->image_count++] =
+            (classify_image){sent->name, sent->bytes, sent->size, sent->problem};
+    }
     return true;
 }
 

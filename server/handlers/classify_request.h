@@ -14,6 +14,7 @@ typedef struct classify_image {
     const char *name; /* NULL if the client gave none */
     const void *bytes;
     size_t size;
+    const char *problem; /* why there are no bytes; NULL: there are */
 } classify_image;
 
 typedef struct classify_request {

@@ -77,17 +77,31 @@ static const char *skip_data_url(const char *text) {
     return comma + 1;
 }
 
-static classify_body_code decode_image(reader *r, classify_body_image *image, size_t index,
+__attribute__((format(printf, 2, 3))) static classify_body_code spoil(classify_body_image *image,
+                                                                      const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int length = vasprintf(&image->problem, format, args);
+    va_end(args);
+    free(image->bytes);
+    image->bytes = NULL;
+    image->size = 0;
+    if (length < 0) image->problem = NULL;
+    return image->problem ? CLASSIFY_BODY_OK : CLASSIFY_BODY_NO_MEMORY;
+}
+
+static classify_body_code decode_image(classify_body_image *image, size_t index,
                                        const json_t *value) {
     const char *text = json_string_value(value);
     const char *data = skip_data_url(text);
-    if (!data) return bad(r, "\"images\"[%zu] is a data URL without ;base64", index);
+    if (!data) return spoil(image, "\"images\"[%zu] is a data URL without ;base64", index);
     size_t size = json_string_length(value) - (size_t)(data - text), at;
-    if (size == 0) return bad(r, "\"images\"[%zu] is empty", index);
+    if (size == 0) return spoil(image, "\"images\"[%zu] is empty", index);
     image->bytes = malloc(base64_decoded_max(size));
     if (!image->bytes) return CLASSIFY_BODY_NO_MEMORY;
     if (!base64_decode(data, size, image->bytes, &image->size, &at))
-        return bad(r, "\"images\"[%zu] is no base64: it breaks off at character %zu", index, at);
+        return spoil(image, "\"images\"[%zu] is no base64: it breaks off at character %zu", index,
+                     at);
     return CLASSIFY_BODY_OK;
 }
 
@@ -109,7 +123,7 @@ static classify_body_code read_image_object(reader *r, classify_body_image *imag
     const json_t *name = json_object_get(object, "name"), *b64 = json_object_get(object, "b64");
     if (!b64) return bad(r, "\"images\"[%zu] has no \"b64\"", index);
     if (name && !(image->name = strdup(json_string_value(name)))) return CLASSIFY_BODY_NO_MEMORY;
-    return decode_image(r, image, index, b64);
+    return decode_image(image, index, b64);
 }
 
 static classify_body_code read_images(reader *r, const json_t *value) {
@@ -126,7 +140,7 @@ static classify_body_code read_images(reader *r, const json_t *value) {
         const json_t *item = json_array_get(value, i);
         classify_body_image *image = &r->body.images[r->body.image_count++];
         if (json_is_string(item))
-            code = decode_image(r, image, i, item);
+            code = decode_image(image, i, item);
         else if (json_is_object(item))
             code = read_image_object(r, image, i, item);
         else
@@ -229,6 +243,7 @@ classify_body_code classify_body_parse(const char *text, size_t size, size_t max
 void classify_body_free(classify_body *body) {
     for (size_t i = 0; i < body->image_count; i++) {
         free(body->images[i].name);
+        free(body->images[i].problem);
         free(body->images[i].bytes);
     }
     for (size_t i = 0; i < body->feature_count; i++)

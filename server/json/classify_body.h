@@ -10,9 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A string that is no base64 spoils its own image only, as a damaged part of a form does. */
 typedef struct classify_body_image {
-    char *name;  /* NULL if the client gave none; owned */
-    void *bytes; /* decoded; owned */
+    char *name;    /* NULL if the client gave none; owned */
+    char *problem; /* a sentence, and there are no bytes; NULL if there is none; owned */
+    void *bytes;   /* decoded; owned */
     size_t size;
 } classify_body_image;
 

@@ -99,6 +99,25 @@ Test(handlers, several_images_have_their_own_entries_in_order) {
               "%s", second);
 }
 
+Test(handlers, an_image_that_is_no_base64_fails_alone) {
+    char encoded[512] = {0}, body[2048];
+    base64_encode(one_png, one_png_size, encoded);
+    int size = snprintf(body, sizeof body,
+                        "{\"images\": [{\"b64\": \"?\", \"name\": \"n\"}, \"\", \"%s\"]}", encoded);
+    request_type("application/json");
+    request_target("POST", "/v1/models/digits/classify?top=1");
+    request_body(body, (size_t)size);
+    request_run();
+    expect_reply(
+        "[{\"image\":{\"name\":\"n\"},\"error\":\"\\\"images\\\"[0] is no base64: it breaks "
+        "off at character 0\",\"code\":\"bad_request\"},{\"image\":{},\"error\":\"\\\"images"
+        "\\\"[1] is empty\",\"code\":\"bad_request\"},{\"image\":{\"format\":\"png\"");
+    again("/v1/models/digits/classify");
+    request_body("{\"images\": [\"?\"]}", 17);
+    request_run();
+    expect_error(400, "bad_request", "is no base64");
+}
+
 Test(handlers, features_in_every_format) {
     send_one("/v1/models/digits/classify?top=0&features=pool2");
     expect_reply("\"features\":{\"pool2\":{\"op\":\"MaxPool\",\"shape\":[64,4,4],\"dtype\":"
