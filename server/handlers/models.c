@@ -16,12 +16,11 @@ static void write_number(json_writer *w, const char *key, uint64_t number) {
 
 /* What the list and the description of a model have in common. */
 static void write_heading(json_writer *w, const app *a, const served_model *model) {
-    const char *name = served_model_name(model);
     cnn_tensor_info input = served_model_input(model), output = served_model_output(model);
-    write_text(w, "name", name);
+    write_text(w, "name", served_model_name(model));
     write_text(w, "version", served_model_version_text(model));
     json_write_key(w, "default");
-    json_write_bool(w, strcmp(name, model_registry_default(a->registry)) == 0);
+    json_write_bool(w, model_registry_is_default(a->registry, model));
     write_text(w, "origin", served_model_origin(model));
     write_text(w, "precision", served_model_precision(model));
     json_write_key(w, "input");

@@ -136,6 +136,8 @@ model_code model_registry_find(model_registry *registry, const char *name, const
                                served_model **out, model_error *err);
 /* Name of the default model; lives as long as the registry. */
 const char *model_registry_default(const model_registry *registry);
+/* It is what model_registry_find gives without a name: the highest version of the default model. */
+bool model_registry_is_default(model_registry *registry, const served_model *model);
 
 /* Every version of every model, by name and then by version, each with a reference. */
 typedef struct model_list {

@@ -210,6 +210,13 @@ const char *model_registry_default(const model_registry *registry) {
     return registry->default_name;
 }
 
+bool model_registry_is_default(model_registry *registry, const served_model *model) {
+    served_model *found = NULL;
+    model_registry_find(registry, NULL, NULL, &found, NULL);
+    served_model_unref(found);
+    return found == model;
+}
+
 model_code model_registry_list(model_registry *registry, model_list *out, model_error *err) {
     model_code code = MODEL_OK;
     pthread_mutex_lock(&registry->lock);

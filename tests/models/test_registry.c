@@ -60,6 +60,14 @@ static void expect_version(model_registry *registry, const char *name, const cha
     served_model_unref(model);
 }
 
+static void expect_default(model_registry *registry, const char *name, const char *version,
+                           bool want) {
+    served_model *model = NULL;
+    cr_assert_eq(model_registry_find(registry, name, version, &model, NULL), MODEL_OK);
+    cr_expect_eq(model_registry_is_default(registry, model), want, "%s/%s", name, version);
+    served_model_unref(model);
+}
+
 static void expect_not_found(model_registry *registry, const char *name, const char *version,
                              const char *message) {
     served_model *model = NULL;
@@ -99,6 +107,7 @@ Test(registry, versions) {
     expect_version(registry, NULL, NULL, "1");
     expect_version(registry, "b", NULL, "10");
     expect_version(registry, "b", "2", "2");
+    expect_default(registry, "a", "1", true);
     expect_not_found(registry, "c", NULL, "there is no model 'c'; did you mean 'a' or 'b'?");
     expect_not_found(registry, "zzzzzz", NULL, "there is no model 'zzzzzz'; there are 'a', 'b'");
     expect_not_found(registry, "b", "3", "model 'b' has no version '3'; there are '2', '10'");
@@ -130,6 +139,18 @@ Test(registry, a_model_outlives_its_registry) {
     model_registry_free(registry);
     cr_expect_str_eq(served_model_label(model, 0), "vertical line");
     served_model_unref(model);
+}
+
+Test(registry, default_is_the_highest_version_only) {
+    add_model("a");
+    add_model("b/2");
+    add_model("b/10");
+    model_registry *registry =
+        create_with(&(model_registry_options){.models_dir = folder, .default_model = "b"});
+    expect_default(registry, "a", "1", false);
+    expect_default(registry, "b", "2", false);
+    expect_default(registry, "b", "10", true);
+    model_registry_free(registry);
 }
 
 Test(registry, default_model) {
