@@ -23,7 +23,7 @@ static bool is_directory(const char *path) {
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-static bool is_file(const char *folder, const char *name) {
+bool folder_has(const char *folder, const char *name) {
     char *path;
     struct stat status;
     if (asprintf(&path, "%s/%s", folder, name) < 0) return false;
@@ -56,10 +56,10 @@ static model_code append_folder(source_list *list, const char *name, int64_t ver
     return append(list, &source, err);
 }
 
+/* What stands before "/NAME": "" for a file of the root. */
 static char *parent_of(const char *path) {
     const char *slash = strrchr(path, '/');
-    if (!slash) return strdup(".");
-    return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+    return slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
 }
 
 char *source_name_of_path(const char *path) {
@@ -145,7 +145,7 @@ static model_code each_folder(const char *directory, visit_fn *visit, const char
 static model_code visit_version(const char *name, const char *path, source_list *list,
                                 model_error *err) {
     int64_t version = version_of(strrchr(path, '/') + 1);
-    if (version == 0 || !is_file(path, GRAPH_FILE)) return MODEL_OK;
+    if (version == 0 || !folder_has(path, GRAPH_FILE)) return MODEL_OK;
     return append_folder(list, name, version, path, GRAPH_FILE, err);
 }
 
@@ -154,7 +154,7 @@ model_code sources_of_path(const char *name, const char *path, source_list *list
     if (!is_directory(path)) return sources_of_file(name, path, list, err);
     size_t first = list->count;
     model_code code = MODEL_OK;
-    if (is_file(path, GRAPH_FILE)) code = append_folder(list, name, 1, path, GRAPH_FILE, err);
+    if (folder_has(path, GRAPH_FILE)) code = append_folder(list, name, 1, path, GRAPH_FILE, err);
     if (code == MODEL_OK) code = each_folder(path, visit_version, name, list, err);
     if (code != MODEL_OK || list->count == first) return code;
     qsort(list->items + first, list->count - first, sizeof *list->items, by_version);

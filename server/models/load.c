@@ -31,13 +31,32 @@ static model_code locate(const model_source *source, const char *file, model_cod
                       message);
 }
 
-static model_code read_config(const model_source *source, model_config *out, model_error *err) {
+/* Defaults in the place of what these files say would give wrong predictions without a word. */
+static model_code refuse_unread_configs(const model_source *source, model_error *err) {
+    static const char *const files[] = {"config.json", "preprocessor_config.json"};
+    for (size_t i = 0; source->folder && i < ARRAY_LENGTH(files); i++)
+        if (folder_has(source->folder, files[i]))
+            return locate(source, files[i],
+                          model_fail(err, MODEL_INVALID,
+                                     "this version does not read it yet: write a " CONFIG_FILE
+                                     " beside it"),
+                          err);
+    return MODEL_OK;
+}
+
+/* *given: there is a model.json. */
+static model_code read_config(const model_source *source, model_config *out, bool *given,
+                              model_error *err) {
     char message[512];
     source_file file = {0};
+    *given = false;
     if (!source->config) return MODEL_OK;
     model_code code = source_read(source, CONFIG_FILE, MODEL_CONFIG_MAX, &file, err);
-    if (code == MODEL_OK && file.bytes &&
-        !model_config_read(file.bytes, file.size, out, message, sizeof message))
+    if (code != MODEL_OK) return code;
+    *given = file.bytes;
+    if (!*given)
+        code = refuse_unread_configs(source, err);
+    else if (!model_config_read(file.bytes, file.size, out, message, sizeof message))
         code = locate(source, CONFIG_FILE, model_fail(err, MODEL_INVALID, "%s", message), err);
     source_file_free(&file);
     return code;
@@ -60,10 +79,7 @@ static model_code read_labels(served_model *model, const model_source *source,
     return code;
 }
 
-static model_code resolve_precision(served_model *model, const model_config *config,
-                                    const char *wanted, model_error *err) {
-    const char *name = wanted ? wanted : config->precision ? config->precision : "fp32";
-    model->precision = "fp32";
+static model_code check_precision(const char *name, model_error *err) {
     if (strcmp(name, "fp32") == 0 || strcmp(name, "auto") == 0) return MODEL_OK;
     if (strcmp(name, "bf16") == 0 || strcmp(name, "int8") == 0)
         return model_fail(err, MODEL_INVALID,
@@ -72,6 +88,13 @@ static model_code resolve_precision(served_model *model, const model_config *con
                           name);
     return model_fail(err, MODEL_INVALID, "precision must be fp32, bf16, int8 or auto, not '%.60s'",
                       name);
+}
+
+static model_code resolve_precision(const model_source *source, const model_config *config,
+                                    const char *wanted, model_error *err) {
+    if (wanted) return check_precision(wanted, err);
+    if (!config->precision) return MODEL_OK;
+    return locate(source, CONFIG_FILE, check_precision(config->precision, err), err);
 }
 
 /* ---- tensors and outputs ------------------------------------------------------------------ */
@@ -118,23 +141,36 @@ static model_code choose_output(served_model *model, const model_config *config,
     return MODEL_OK;
 }
 
-static void choose_activation(served_model *model, const model_config *config) {
+/* Its output holds the values of its input, perhaps in another shape, type or layout. */
+static bool keeps_values(const char *op) {
+    static const char *const ops[] = {"Identity", "Reshape", "Flatten", "Squeeze",
+                                      "Cast",     "Dropout", "Reorder"};
+    for (size_t i = 0; i < ARRAY_LENGTH(ops); i++)
+        if (strcmp(ops[i], op) == 0) return true;
+    return false;
+}
+
+/* A plan for one output holds only what leads to it; so what a step of one input is fed with at the
+ * end of it is made by the step before. */
+static bool ends_in_softmax(const cnn_plan *plan) {
+    size_t last = cnn_plan_step_count(plan);
+    while (last > 0 && keeps_values(cnn_plan_step(plan, last - 1).op))
+        last--;
+    return last > 0 && strcmp(cnn_plan_step(plan, last - 1).op, "Softmax") == 0;
+}
+
+static model_activation choose_activation(const model_config *config, const cnn_plan *plan) {
     switch (config->activation) {
-    case CONFIG_AUTO:
-        model->activation = strcmp(cnn_model_output_op(model->cnn, model->output), "Softmax") == 0
-                                ? MODEL_NONE
-                                : MODEL_SOFTMAX;
-        break;
     case CONFIG_SOFTMAX:
-        model->activation = MODEL_SOFTMAX;
-        break;
+        return MODEL_SOFTMAX;
     case CONFIG_SIGMOID:
-        model->activation = MODEL_SIGMOID;
-        break;
+        return MODEL_SIGMOID;
     case CONFIG_NONE:
-        model->activation = MODEL_NONE;
+        return MODEL_NONE;
+    case CONFIG_AUTO:
         break;
     }
+    return ends_in_softmax(plan) ? MODEL_NONE : MODEL_SOFTMAX;
 }
 
 size_t model_class_vector(const cnn_shape *shape) {
@@ -146,17 +182,19 @@ size_t model_class_vector(const cnn_shape *shape) {
     return shape->rank > 0 && classes > 0 ? (size_t)classes : 0;
 }
 
-/* Compiles the default plan and learns the number of classes from it. */
-static model_code compile_default(served_model *model, model_error *err) {
+/* Compiles the default plan and learns from it how the output is to be read. */
+static model_code compile_default(served_model *model, const model_config *config,
+                                  model_error *err) {
     plan_entry *plan = NULL;
     plan_key key = {model->nominal_h, model->nominal_w, &model->output_tensor, 1};
     model_code code = plan_acquire(model, &key, model->fixed, &plan, err);
-    if (code == MODEL_BAD_REQUEST) {
+    if (code == MODEL_BAD_REQUEST || code == MODEL_IMAGE) {
         code = MODEL_INVALID;
         if (err) err->code = code;
     }
     if (code != MODEL_OK) return code;
     cnn_tensor_info output = cnn_plan_output(plan_of(plan), 0);
+    model->activation = choose_activation(config, plan_of(plan));
     model->class_count = model_class_vector(&output.shape);
     if (output.dtype != CNN_FLOAT32)
         code = model_fail(err, MODEL_UNFIT, "output '%.100s' is %s, probabilities are float32",
@@ -185,22 +223,27 @@ static model_code describe(served_model *model, const model_source *source, mode
     return model->name ? MODEL_OK : model_fail_memory(err);
 }
 
-/* What model.json says, applied to the graph; failures concern model.json or the graph. */
-static model_code configure(served_model *model, const model_config *config, const char *precision,
-                            model_error *err) {
+/* What model.json says, applied to the graph. MODEL_INVALID: they do not fit each other. */
+static model_code configure(served_model *model, const model_config *config, model_error *err) {
     graph_input input = {0};
-    model_code code = resolve_precision(model, config, precision, err);
-    if (code == MODEL_OK) code = graph_input_read(model->cnn, &input, err);
+    model_code code = graph_input_read(model->cnn, &input, err);
     if (code == MODEL_OK)
         code = preprocessing_resolve(config, &input, &model->spec, &model->fixed, &model->nominal_h,
                                      &model->nominal_w, err);
     if (code == MODEL_OK) code = list_tensors(model, err);
     if (code == MODEL_OK) code = choose_output(model, config, err);
-    if (code != MODEL_OK) return code;
     model->input_h = input.height;
     model->input_w = input.width;
-    choose_activation(model, config);
-    return compile_default(model, err);
+    return code;
+}
+
+/* Everything between reading the files and the labels. */
+static model_code set_up(served_model *model, const model_source *source,
+                         const model_config *config, bool given, model_error *err) {
+    model_code code = configure(model, config, err);
+    const char *blamed = code == MODEL_INVALID && given ? CONFIG_FILE : source->graph;
+    if (code == MODEL_OK) code = compile_default(model, config, err);
+    return locate(source, blamed, code, err);
 }
 
 static served_model *allocate(cnn_runtime *rt) {
@@ -217,19 +260,21 @@ static served_model *allocate(cnn_runtime *rt) {
     }
     atomic_init(&model->refs, 1);
     model->rt = rt;
+    model->precision = "fp32"; /* the only one there is */
     return model;
 }
 
 model_code served_model_load(cnn_runtime *rt, const model_source *source, const char *precision,
                              served_model **out, model_error *err) {
     model_config config = {0};
+    bool given = false;
     served_model *model = allocate(rt);
     if (!model) return model_fail_memory(err);
     model_code code = describe(model, source, err);
-    if (code == MODEL_OK) code = read_config(source, &config, err);
+    if (code == MODEL_OK) code = read_config(source, &config, &given, err);
+    if (code == MODEL_OK) code = resolve_precision(source, &config, precision, err);
     if (code == MODEL_OK) code = source_load_graph(source, rt, &model->cnn, err);
-    if (code == MODEL_OK)
-        code = locate(source, source->graph, configure(model, &config, precision, err), err);
+    if (code == MODEL_OK) code = set_up(model, source, &config, given, err);
     if (code == MODEL_OK) code = read_labels(model, source, &config, err);
     model_config_free(&config);
     if (code == MODEL_OK)

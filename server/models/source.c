@@ -113,10 +113,11 @@ model_code source_load_graph(const model_source *source, cnn_runtime *rt, cnn_mo
         code = cnn_model_load_file(rt, path, out, &engine) == CNN_OK ? MODEL_OK : MODEL_INVALID;
     }
     free(path);
-    if (code != MODEL_OK)
-        model_fail(err, code, "%s: %s", source_describe(source, source->graph, where, sizeof where),
-                   engine.message);
-    return code;
+    if (code == MODEL_OK) return code;
+    source_describe(source, source->graph, where, sizeof where);
+    if (strncmp(engine.message, where, strlen(where)) == 0) /* that is said already */
+        return model_fail(err, code, "%s", engine.message);
+    return model_fail(err, code, "%s: %s", where, engine.message);
 }
 
 void source_free(model_source *source) {

@@ -51,6 +51,8 @@ model_code source_load_graph(const model_source *source, cnn_runtime *rt, cnn_mo
 const char *source_describe(const model_source *source, const char *file, char *buffer,
                             size_t size);
 void source_free(model_source *source);
+/* There is a regular file `name` in `folder`. */
+bool folder_has(const char *folder, const char *name);
 
 typedef struct source_list {
     model_source *items;

@@ -1,0 +1,48 @@
+#include "graphs.h"
+
+#include "folder.h"
+#include "onnx/proto.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Constant inputs that keep a (1, 3) or (1, 3, 1, 1) tensor one vector of three. */
+static void add_constants(file *f) {
+    set_raw(add_initializer(f, "shape", CNN_INT64, 1, (int64_t[]){2}), (int64_t[]){1, 3}, 16);
+    set_raw(add_initializer(f, "axes", CNN_INT64, 1, (int64_t[]){1}), (int64_t[]){0}, 8);
+}
+
+static void set_dtype(Onnx__NodeProto *cast) {
+    Onnx__AttributeProto *to = add_attribute(cast, "to", 2);
+    to->has_i = 1;
+    to->i = CNN_FLOAT32;
+}
+
+void graph_write_chain(const char *folder, const char *name, const char *const *ops, size_t count) {
+    char from[40] = "mean", inputs[60], to[40], node_name[40];
+    file f = file_begin(13);
+    add_input(&f, "image", 4, (int64_t[]){1, 3, 8, 8});
+    add_constants(&f);
+    add_node(&f, "GlobalAveragePool", "image", "mean")->name = text("pool");
+    for (size_t i = 0; i < count; i++) {
+        const char *constant = strcmp(ops[i], "Reshape") == 0   ? " shape"
+                               : strcmp(ops[i], "Squeeze") == 0 ? " axes"
+                                                                : "";
+        snprintf(inputs, sizeof inputs, "%s%s", from, constant);
+        snprintf(to, sizeof to, "t%zu", i);
+        snprintf(node_name, sizeof node_name, "node%zu", i);
+        Onnx__NodeProto *node = add_node(&f, ops[i], inputs, to);
+        node->name = text(node_name);
+        if (strcmp(ops[i], "Cast") == 0) set_dtype(node);
+        strcpy(from, to);
+    }
+    Onnx__TypeProto__TensorTypeProto *type = add_output(&f, from, 0, NULL)->type->tensor_type;
+    protobuf_c_message_free_unpacked(&type->shape->base, NULL);
+    type->shape = NULL; /* the file does not say it */
+    uint8_t *bytes;
+    size_t size = file_pack(&f, &bytes);
+    folder_write(folder, name, bytes, size);
+    free(bytes);
+    file_free(&f);
+}

@@ -1,0 +1,14 @@
+/* graphs.h: small ONNX graphs for folders of models. */
+#ifndef TESTS_GRAPHS_H
+#define TESTS_GRAPHS_H
+
+#include <stddef.h>
+
+/*
+ * image (1, 3, 8, 8) -> GlobalAveragePool -> mean, then one node for each of `ops`, each named and
+ * fed by the one before; node i is called node0, node1, ... and makes tensor t0, t1, .... Reshape
+ * and Squeeze get the constant input that they need. Writes the file `name` into `folder`.
+ */
+void graph_write_chain(const char *folder, const char *name, const char *const *ops, size_t count);
+
+#endif
