@@ -27,20 +27,24 @@ typedef struct selection {
 
 /* ---- patterns ----------------------------------------------------------------------------- */
 
-static const char *tensor_name_at(const void *list, size_t index) {
-    return ((const model_tensor *)list)[index].name;
+/* Each tensor gives two names: its own, and that of its node if it can be asked for by that. */
+static const char *feature_name_at(const void *list, size_t index) {
+    const model_tensor *tensor = (const model_tensor *)list + index / 2;
+    if (index % 2 == 0) return tensor->name;
+    bool another = tensor->first && tensor->node[0] && strcmp(tensor->node, tensor->name) != 0;
+    return another ? tensor->node : NULL;
 }
 
 static model_code refuse_pattern(const served_model *model, const char *pattern, model_error *err) {
     char near[600];
+    names_suggest(pattern, model->tensors, 2 * model->tensor_count, feature_name_at, near,
+                  sizeof near);
     if (name_has_wildcard(pattern))
         return model_fail(err, MODEL_NOT_FOUND,
-                          "no tensor or node of model '%.128s' matches '%.100s'", model->name,
-                          pattern);
+                          "no tensor or node of model '%.128s' matches '%.100s'%s", model->name,
+                          pattern, near);
     return model_fail(err, MODEL_NOT_FOUND, "model '%.128s' has no tensor or node '%.100s'%s",
-                      model->name, pattern,
-                      names_suggest(pattern, model->tensors, model->tensor_count, tensor_name_at,
-                                    near, sizeof near));
+                      model->name, pattern, near);
 }
 
 /* The tensor of that name, else the first output of the node of that name; SIZE_MAX: none. */

@@ -5,6 +5,7 @@
 #include "models/query.h"
 
 #include "folder.h"
+#include "graphs.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -126,11 +127,33 @@ Test(query, features_by_name_and_wildcard) {
 Test(query, unknown_features) {
     expect_refused("mapp", MODEL_NOT_FOUND,
                    "model 'line-detector' has no tensor or node 'mapp'; did you mean 'map'?");
-    expect_refused("map,z*", MODEL_NOT_FOUND,
-                   "no tensor or node of model 'line-detector' matches 'z*'");
+    expect_refused("map,mop*", MODEL_NOT_FOUND,
+                   "no tensor or node of model 'line-detector' matches 'mop*'; did you mean "
+                   "'map'?");
+    expect_refused("z*", MODEL_NOT_FOUND,
+                   "no tensor or node of model 'line-detector' matches 'z*'; there are 'conv', "
+                   "'map', 'average_pool', 'max_pool', 'global_max'");
     expect_refused("image", MODEL_NOT_FOUND,
                    "model 'line-detector' has no tensor or node 'image'; there are 'conv', 'map', "
                    "'average_pool', 'max_pool', 'global_max'");
+}
+
+Test(query, names_of_nodes_are_suggested_too) {
+    static const char *const ops[] = {"Relu", "Flatten"};
+    char *folder = folder_create();
+    graph_write_chain(folder, "model.onnx", ops, 2);
+    served_model *model = open_model(folder);
+    model_query *query = NULL;
+    model_error err = {0};
+    cr_expect_eq(create_query(model, 1, "nod1", &query, &err), MODEL_NOT_FOUND);
+    cr_expect_not_null(strstr(err.message, "'nod1'; did you mean 'node1' or 'node0'?"), "%s",
+                       err.message);
+    cr_expect_eq(create_query(model, 1, "x*y", &query, &err), MODEL_NOT_FOUND);
+    cr_expect_not_null(
+        strstr(err.message, "there are 'mean', 'pool', 't0', 'node0', 't1', 'node1'"), "%s",
+        err.message);
+    served_model_unref(model);
+    folder_remove(folder);
 }
 
 Test(query, too_many_names) {
