@@ -128,9 +128,13 @@ static bool read_float(reader *r, const char *key, const json_t *value, float *o
 static bool read_channels(reader *r, const char *key, const json_t *value, float *out,
                           size_t *out_count) {
     size_t count = json_array_size(value); /* 0 for what is no array */
-    if (count != 1 && count != IMAGE_MAX_CHANNELS)
-        return fail(r, "%s must be an array of 1 or %d numbers, one a channel", key,
+    if (!json_is_number(value) && count != 1 && count != IMAGE_MAX_CHANNELS)
+        return fail(r, "%s must be a number, or an array of 1 or %d, one a channel", key,
                     IMAGE_MAX_CHANNELS);
+    if (count == 0) {
+        *out_count = 1;
+        return read_float(r, key, value, out);
+    }
     for (size_t i = 0; i < count; i++)
         if (!read_float(r, key, json_array_get(value, i), &out[i])) return false;
     *out_count = count;

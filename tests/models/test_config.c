@@ -39,6 +39,15 @@ Test(model_config, every_key) {
     model_config_free(&c);
 }
 
+Test(model_config, one_value_for_all_channels) {
+    model_config c;
+    char message[512];
+    cr_assert(read_config("{\"input\": {\"mean\": 0.5, \"std\": [2]}}", &c, message), "%s",
+              message);
+    cr_expect(c.mean_count == 1 && c.mean[0] == 0.5f && c.std_count == 1 && c.std[0] == 2);
+    model_config_free(&c);
+}
+
 Test(model_config, nothing_given) {
     model_config c, zero = {0};
     char message[512];
@@ -65,10 +74,13 @@ Test(model_config, errors) {
         {"{\"input\": {\"crop\": [1, 2, 3]}}", "input.crop must be a number or [height, width]"},
         {"{\"input\": {\"scale\": \"1\"}}", "input.scale must be a number that a float holds"},
         {"{\"input\": {\"scale\": 1e60}}", "input.scale must be a number that a float holds"},
-        {"{\"input\": {\"mean\": 3}}",
-         "input.mean must be an array of 1 or 3 numbers, one a channel"},
+        {"{\"input\": {\"mean\": \"3\"}}",
+         "input.mean must be a number, or an array of 1 or 3, one a channel"},
+        {"{\"input\": {\"mean\": []}}",
+         "input.mean must be a number, or an array of 1 or 3, one a channel"},
         {"{\"input\": {\"mean\": [1, 2]}}",
-         "input.mean must be an array of 1 or 3 numbers, one a channel"},
+         "input.mean must be a number, or an array of 1 or 3, one a channel"},
+        {"{\"input\": {\"std\": 0}}", "input.std must not hold 0"},
         {"{\"input\": {\"std\": [1, 0, 1]}}", "input.std must not hold 0"},
         {"{\"labels\": \"../labels.txt\"}", "labels must be the name of a file beside model.json"},
         {"{\"labels\": \"\"}", "labels must be a string that is not empty"},
