@@ -7,7 +7,9 @@
  * that passes have fused become the kernel's epilogue.
  */
 #include "ops/lower.h"
+#include "plan/builder.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,15 +41,15 @@ typedef struct depthwise_step {
 
 /* ---- what the node is ---- */
 
-static bool read_form(const plan_builder *b, const graph_node *node, conv_form *f) {
-    *f = (conv_form){.weights = op_constant(b->g, node, 1)};
+static bool read_form(const graph *g, const graph_node *node, conv_form *f) {
+    *f = (conv_form){.weights = op_constant(g, node, 1)};
     bool has_bias = node->input_count > 2 && node->inputs[2] >= 0;
-    if (has_bias) f->bias = op_constant(b->g, node, 2);
-    if (!plan_can_block(b, node->inputs[0]) || !plan_can_block(b, node->outputs[0]) ||
+    if (has_bias) f->bias = op_constant(g, node, 2);
+    if (!plan_can_block(g, node->inputs[0]) || !plan_can_block(g, node->outputs[0]) ||
         !f->weights || f->weights->dtype != CNN_FLOAT32 || (has_bias && !f->bias))
         return false;
     const int64_t *w = f->weights->shape.dims;
-    const cnn_shape *in = &b->g->values[node->inputs[0]].shape;
+    const cnn_shape *in = &g->values[node->inputs[0]].shape;
     if (f->weights->shape.rank != 4 || w[0] < 1 || w[1] < 1 || w[2] < 1 || w[3] < 1 ||
         op_window_read(node, in, w + 2, &f->window, NULL) != CNN_OK ||
         !plan_window_fits(&f->window))
@@ -62,9 +64,14 @@ static bool read_form(const plan_builder *b, const graph_node *node, conv_form *
     return true;
 }
 
-bool conv_wants_halo(const plan_builder *b, const graph_node *node, halo *h) {
+bool conv_takes(const graph *g, const graph_node *node) {
     conv_form f;
-    if (strcmp(node->op->name, "Conv") != 0 || !read_form(b, node, &f)) return false;
+    return read_form(g, node, &f);
+}
+
+bool conv_wants_halo(const graph *g, const graph_node *node, halo *h) {
+    conv_form f;
+    if (strcmp(node->op->name, "Conv") != 0 || !read_form(g, node, &f)) return false;
     const op_window *w = &f.window;
     *h = (halo){(int)w->pad_begin[0], (int)w->pad_begin[1], (int)w->pad_end[0], (int)w->pad_end[1]};
     return true;
@@ -312,9 +319,10 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
     return CNN_OK;
 }
 
-cnn_status conv_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
+cnn_status conv_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     conv_form f;
-    if (!read_form(b, node, &f)) return CNN_OK;
-    *done = true;
+    bool taken = read_form(b->g, node, &f);
+    assert(taken);
+    (void)taken;
     return f.depthwise ? lower_depthwise(b, node, &f, err) : lower_dense(b, node, &f, err);
 }

@@ -7,7 +7,9 @@
  * value per channel; everything else runs through eval.
  */
 #include "ops/lower.h"
+#include "plan/builder.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define TILE_FLOATS 8192
@@ -101,11 +103,14 @@ static cnn_status lower_unary_plain(plan_builder *b, const graph_node *node, act
     return CNN_OK;
 }
 
-cnn_status activation_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
+bool activation_takes(const graph *g, const graph_node *node) {
     epilogue e;
-    if (b->g->values[node->inputs[0]].dtype != CNN_FLOAT32 || !op_activation(b->g, node, &e))
-        return CNN_OK;
-    *done = true;
+    return g->values[node->inputs[0]].dtype == CNN_FLOAT32 && op_activation(g, node, &e);
+}
+
+cnn_status activation_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
+    epilogue e;
+    op_activation(b->g, node, &e);
     act_params act = {e.act, e.alpha, e.beta};
     return plan_is_blocked(b, node->inputs[0]) ? lower_unary_blocked(b, node, act, err)
                                                : lower_unary_plain(b, node, act, err);
@@ -183,19 +188,47 @@ static bool find_op(const graph_node *node, binary_op *op) {
     return false;
 }
 
-/* How `other` is broadcast onto the node's output. */
-static operand classify(const plan_builder *b, const graph_node *node, int other) {
-    const graph_value *v = &b->g->values[other];
-    const cnn_shape *out = &b->g->values[node->outputs[0]].shape;
+/* (C, 1, 1) or (N, C, 1, 1) beside (N, C, H, W), with N perhaps 1. */
+static bool is_per_channel(const cnn_shape *shape, const cnn_shape *out) {
+    if (out->rank != 4 || shape->rank < 3 || shape->rank > 4) return false;
+    const int64_t *d = shape->dims + (shape->rank - 3);
+    bool images = shape->rank == 3 || shape->dims[0] == 1 || shape->dims[0] == out->dims[0];
+    return images && d[0] == out->dims[1] && d[1] == 1 && d[2] == 1;
+}
+
+/* How `value` is broadcast onto the node's output. */
+static operand classify(const graph *g, const graph_node *node, int value) {
+    const graph_value *v = &g->values[value];
+    const cnn_shape *out = &g->values[node->outputs[0]].shape;
     size_t elements;
     if (cnn_shape_equal(&v->shape, out)) return OPERAND_SAME;
     if (cnn_shape_elements(&v->shape, &elements) && elements == 1) return OPERAND_SCALAR;
-    const int64_t *d = v->shape.dims + (v->shape.rank - 3);
-    bool channels =
-        out->rank == 4 && (v->shape.rank == 3 || v->shape.rank == 4) && d[0] == out->dims[1] &&
-        d[1] == 1 && d[2] == 1 &&
-        (v->shape.rank == 3 || v->shape.dims[0] == 1 || v->shape.dims[0] == out->dims[0]);
+    /* of three axes only what is packed: there is no blocked form */
+    bool channels = is_per_channel(&v->shape, out) && (v->constant || v->shape.rank == 4);
     return channels ? OPERAND_CHANNELS : OPERAND_OTHER;
+}
+
+/* What the node is, as kernels see it. */
+typedef struct binary_form {
+    int first, second; /* values; the first has the output's shape */
+    operand kind;      /* of the second */
+    binary_op op;
+    bool swapped;   /* the first is the node's second input */
+    bool blockable; /* the output; not where a quotient would spoil the open lanes */
+} binary_form;
+
+static bool read_binary(const graph *g, const graph_node *node, binary_form *f) {
+    int out = node->outputs[0];
+    *f = (binary_form){.op = BINARY_ADD};
+    if (g->values[out].dtype != CNN_FLOAT32 || !find_op(node, &f->op)) return false;
+    f->swapped = classify(g, node, node->inputs[0]) != OPERAND_SAME;
+    f->first = node->inputs[f->swapped ? 1 : 0];
+    f->second = node->inputs[f->swapped ? 0 : 1];
+    f->kind = classify(g, node, f->second);
+    f->blockable = plan_can_block(g, out) &&
+                   (f->op != BINARY_DIV || g->values[out].shape.dims[1] % LANES == 0);
+    return classify(g, node, f->first) == OPERAND_SAME && f->kind != OPERAND_OTHER &&
+           (f->kind != OPERAND_CHANNELS || f->blockable);
 }
 
 /* Blocks a per-channel operand: a packed constant, or the blocked form of a (N, C, 1, 1) value. */
@@ -220,46 +253,59 @@ static cnn_status read_channels(plan_builder *b, int value, plan_blocked *out, c
     return status;
 }
 
-static cnn_status lower_binary_blocked(plan_builder *b, const graph_node *node, int first,
-                                       int second, binary_step *s, cnn_error *err) {
-    plan_blocked in, other = {0}, out;
-    plan_place scalar = {.buffer = -1};
-    cnn_status status = plan_read_blocked(b, first, &in, err);
-    if (status == CNN_OK && s->kind == OPERAND_SAME)
-        status = plan_read_blocked(b, second, &other, err);
-    else if (status == CNN_OK && s->kind == OPERAND_CHANNELS)
-        status = read_channels(b, second, &other, err);
-    else if (status == CNN_OK)
-        status = plan_read_plain(b, second, &scalar, err);
+/* Where the second operand is. */
+typedef struct binary_second {
+    plan_blocked blocked; /* OPERAND_SAME, OPERAND_CHANNELS */
+    plan_place scalar;    /* OPERAND_SCALAR */
+} binary_second;
+
+static cnn_status read_second(plan_builder *b, const binary_form *f, binary_second *out,
+                              cnn_error *err) {
+    if (f->kind == OPERAND_SAME) return plan_read_blocked(b, f->second, &out->blocked, err);
+    if (f->kind == OPERAND_CHANNELS) return read_channels(b, f->second, &out->blocked, err);
+    return plan_read_plain(b, f->second, &out->scalar, err);
+}
+
+static cnn_status lower_binary_blocked(plan_builder *b, const graph_node *node,
+                                       const binary_form *f, cnn_error *err) {
+    plan_blocked in, out;
+    binary_second second = {0};
+    cnn_status status = plan_read_blocked(b, f->first, &in, err);
+    if (status == CNN_OK) status = read_second(b, f, &second, err);
     if (status == CNN_OK) status = plan_write_blocked(b, node->outputs[0], &out, err);
     if (status != CNN_OK) return status;
-    s->grid = plan_rows_grid(&out.geometry, TILE_FLOATS);
-    if (!plan_add_step(b, "binary", binary_blocked_run, plan_rows_tiles(&s->grid, out.geometry.n),
-                       s, sizeof(*s)))
-        return cnn_fail_memory(err, sizeof(*s));
+    binary_step s = {.kernels = b->kernels,
+                     .kind = f->kind,
+                     .op = f->op,
+                     .swapped = f->swapped,
+                     .act = plan_act(node),
+                     .grid = plan_rows_grid(&out.geometry, TILE_FLOATS)};
+    if (!plan_add_step(b, "binary", binary_blocked_run, plan_rows_tiles(&s.grid, out.geometry.n),
+                       &s, sizeof(s)))
+        return cnn_fail_memory(err, sizeof(s));
     plan_connect_read_blocked(b, offsetof(binary_step, a), &in);
-    if (s->kind == OPERAND_SCALAR)
-        plan_connect_read(b, offsetof(binary_step, scalar), &scalar);
+    if (f->kind == OPERAND_SCALAR)
+        plan_connect_read(b, offsetof(binary_step, scalar), &second.scalar);
     else
-        plan_connect_read_blocked(b, offsetof(binary_step, b), &other);
+        plan_connect_read_blocked(b, offsetof(binary_step, b), &second.blocked);
     plan_connect_write_blocked(b, offsetof(binary_step, out), &out);
     if (plan_same_pitches(&in.geometry, &out.geometry))
         plan_may_overwrite(b, &in.place, &out.place);
     return CNN_OK;
 }
 
-static cnn_status lower_binary_plain(plan_builder *b, const graph_node *node, int first, int second,
-                                     const binary_step *like, cnn_error *err) {
+static cnn_status lower_binary_plain(plan_builder *b, const graph_node *node, const binary_form *f,
+                                     cnn_error *err) {
     plan_place in, other, out;
-    cnn_status status = plan_read_plain(b, first, &in, err);
-    if (status == CNN_OK) status = plan_read_plain(b, second, &other, err);
+    cnn_status status = plan_read_plain(b, f->first, &in, err);
+    if (status == CNN_OK) status = plan_read_plain(b, f->second, &other, err);
     if (status == CNN_OK) status = plan_write_plain(b, node->outputs[0], &out, err);
     if (status != CNN_OK) return status;
     binary_plain s = {.kernels = b->kernels,
-                      .op = like->op,
-                      .act = like->act,
-                      .scalar = like->kind == OPERAND_SCALAR,
-                      .swapped = like->swapped};
+                      .op = f->op,
+                      .act = plan_act(node),
+                      .scalar = f->kind == OPERAND_SCALAR,
+                      .swapped = f->swapped};
     cnn_shape_elements(&b->g->values[node->outputs[0]].shape, &s.count);
     if (!plan_add_step(b, "binary", binary_plain_run, plan_chunks(s.count, TILE_FLOATS), &s,
                        sizeof(s)))
@@ -271,36 +317,22 @@ static cnn_status lower_binary_plain(plan_builder *b, const graph_node *node, in
     return CNN_OK;
 }
 
-/* True if open lanes of the last block stay finite: only a quotient could spoil them. */
-static bool lanes_stay_finite(const plan_builder *b, int value, binary_op op) {
-    return op != BINARY_DIV || b->g->values[value].shape.dims[1] % LANES == 0;
+bool binary_takes(const graph *g, const graph_node *node) {
+    binary_form f;
+    return read_binary(g, node, &f);
 }
 
-cnn_status binary_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
-    binary_step s = {.kernels = b->kernels, .act = plan_act(node)};
-    int output = node->outputs[0];
-    if (b->g->values[output].dtype != CNN_FLOAT32 || !find_op(node, &s.op)) return CNN_OK;
-    int first = node->inputs[0], second = node->inputs[1];
-    if (classify(b, node, first) != OPERAND_SAME) {
-        s.swapped = true;
-        first = node->inputs[1];
-        second = node->inputs[0];
-    }
-    s.kind = classify(b, node, second);
-    if (classify(b, node, first) != OPERAND_SAME || s.kind == OPERAND_OTHER) return CNN_OK;
-    bool blockable = plan_can_block(b, output) && lanes_stay_finite(b, output, s.op);
+/* Blocked where that saves a change of layout, or where plain memory would need broadcasting. */
+cnn_status binary_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
+    binary_form f;
+    bool taken = read_binary(b->g, node, &f);
+    assert(taken);
+    (void)taken;
     bool any_blocked =
-        plan_is_blocked(b, first) || (s.kind == OPERAND_SAME && plan_is_blocked(b, second));
-    if (blockable && (any_blocked || s.kind == OPERAND_CHANNELS)) {
-        if (s.kind == OPERAND_CHANNELS && !b->g->values[second].constant &&
-            b->g->values[second].shape.rank != 4)
-            return CNN_OK;
-        *done = true;
-        return lower_binary_blocked(b, node, first, second, &s, err);
-    }
-    if (s.kind == OPERAND_CHANNELS) return CNN_OK;
-    *done = true;
-    return lower_binary_plain(b, node, first, second, &s, err);
+        plan_is_blocked(b, f.first) || (f.kind == OPERAND_SAME && plan_is_blocked(b, f.second));
+    return f.kind == OPERAND_CHANNELS || (f.blockable && any_blocked)
+               ? lower_binary_blocked(b, node, &f, err)
+               : lower_binary_plain(b, node, &f, err);
 }
 
 /* ---- batch normalisation ---- */
@@ -360,20 +392,20 @@ static cnn_status pack_batch_normalization(plan_builder *b, const graph_node *no
     return plan_pack(b, &key, 2 * p.padded, pack_affine, &p, out, err);
 }
 
-static bool has_constant_statistics(const plan_builder *b, const graph_node *node) {
-    for (size_t i = 1; i < 5; i++) {
-        const tensor *t = op_constant(b->g, node, i);
-        if (!t || t->dtype != CNN_FLOAT32) return false;
+/* One constant number for each channel. Before version 9 there could be one for each element. */
+bool batch_normalization_takes(const graph *g, const graph_node *node) {
+    bool takes = plan_can_block(g, node->inputs[0]) && !graph_attr_int(node, "training_mode", 0);
+    for (size_t i = 1; takes && i < 5; i++) {
+        const tensor *t = op_constant(g, node, i);
+        takes = t && t->dtype == CNN_FLOAT32 &&
+                (int64_t)t->elements == g->values[node->inputs[0]].shape.dims[1];
     }
-    return node->output_count == 1;
+    return takes;
 }
 
-cnn_status batch_normalization_lower(plan_builder *b, const graph_node *node, bool *done,
-                                     cnn_error *err) {
+cnn_status batch_normalization_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     plan_blocked in, out;
     size_t padded;
-    if (!plan_can_block(b, node->inputs[0]) || !has_constant_statistics(b, node)) return CNN_OK;
-    *done = true;
     affine_step s = {.kernels = b->kernels, .act = plan_act(node)};
     cnn_status status = plan_read_blocked(b, node->inputs[0], &in, err);
     if (status == CNN_OK) status = plan_write_blocked(b, node->outputs[0], &out, err);
@@ -405,18 +437,19 @@ static void lrn_run(void *args, size_t index) {
     s->kernels->lrn(&s->a, (int)(index / (size_t)s->chunks), y0, MIN(y0 + s->rows, s->a.out.h));
 }
 
-cnn_status lrn_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
+bool lrn_takes(const graph *g, const graph_node *node) {
+    return plan_can_block(g, node->inputs[0]) && graph_attr_int(node, "size", 1) <= LRN_MAX_SIZE;
+}
+
+cnn_status lrn_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     plan_blocked in, out;
-    int64_t size = graph_attr_int(node, "size", 1);
-    if (!plan_can_block(b, node->inputs[0]) || size > LRN_MAX_SIZE) return CNN_OK;
-    *done = true;
     cnn_status status = plan_read_blocked(b, node->inputs[0], &in, err);
     if (status == CNN_OK) status = plan_write_blocked(b, node->outputs[0], &out, err);
     if (status != CNN_OK) return status;
     const blocked *g = &out.geometry;
     size_t row = (size_t)g->w * LANES * (size_t)g->blocks;
     lrn_step s = {.kernels = b->kernels,
-                  .a = {.size = (int)size,
+                  .a = {.size = (int)graph_attr_int(node, "size", 1),
                         .alpha = graph_attr_float(node, "alpha", 0.0001f),
                         .beta = graph_attr_float(node, "beta", 0.75f),
                         .bias = graph_attr_float(node, "bias", 1.0f)}};

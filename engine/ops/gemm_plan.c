@@ -5,7 +5,9 @@
  * connected layer, and each thread reads its own part.
  */
 #include "ops/lower.h"
+#include "plan/builder.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,36 +97,50 @@ static bool is_matrix(const tensor *t) {
     return t && t->dtype == CNN_FLOAT32 && t->shape.rank == 2 && t->elements > 0;
 }
 
-cnn_status gemm_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
-    const graph_value *a = &b->g->values[node->inputs[0]];
-    product p = {.b = op_constant(b->g, node, 1),
-                 .c = op_constant(b->g, node, 2),
-                 .transposed = graph_attr_int(node, "transB", 0) != 0,
-                 .alpha = graph_attr_float(node, "alpha", 1),
-                 .beta = graph_attr_float(node, "beta", 1)};
+static bool read_gemm(const graph *g, const graph_node *node, product *p) {
+    const graph_value *a = &g->values[node->inputs[0]];
+    *p = (product){.b = op_constant(g, node, 1),
+                   .c = op_constant(g, node, 2),
+                   .transposed = graph_attr_int(node, "transB", 0) != 0,
+                   .alpha = graph_attr_float(node, "alpha", 1),
+                   .beta = graph_attr_float(node, "beta", 1)};
     bool has_c = node->input_count > 2 && node->inputs[2] >= 0;
-    if (!is_matrix(p.b) || a->dtype != CNN_FLOAT32 || a->shape.dims[0] < 1 || (has_c && !p.c) ||
-        graph_attr_int(node, "transA", 0) || node->fused.residual >= 0)
-        return CNN_OK;
-    p.m = (size_t)a->shape.dims[0];
-    p.k = (size_t)a->shape.dims[1];
-    p.n = p.b->elements / p.k;
-    if (p.c && !is_bias(p.c, p.n)) return CNN_OK;
-    *done = true;
-    return lower_product(b, node, &p, err);
+    if (!is_matrix(p->b) || a->dtype != CNN_FLOAT32 || a->shape.dims[0] < 1 || (has_c && !p->c) ||
+        graph_attr_int(node, "transA", 0))
+        return false;
+    p->m = (size_t)a->shape.dims[0];
+    p->k = (size_t)a->shape.dims[1];
+    p->n = p->b->elements / p->k;
+    return !p->c || is_bias(p->c, p->n);
 }
 
-cnn_status matmul_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
-    const graph_value *a = &b->g->values[node->inputs[0]];
-    product p = {.b = op_constant(b->g, node, 1), .alpha = 1, .beta = 1};
+static bool read_matmul(const graph *g, const graph_node *node, product *p) {
+    const graph_value *a = &g->values[node->inputs[0]];
     size_t elements;
-    if (!is_matrix(p.b) || a->dtype != CNN_FLOAT32 || node->fused.residual >= 0 ||
-        !cnn_shape_elements(&a->shape, &elements) || elements == 0)
-        return CNN_OK;
-    p.k = (size_t)p.b->shape.dims[0];
-    p.n = (size_t)p.b->shape.dims[1];
-    p.m = elements / p.k;
-    *done = true;
+    *p = (product){.b = op_constant(g, node, 1), .alpha = 1, .beta = 1};
+    if (!is_matrix(p->b) || a->dtype != CNN_FLOAT32 || !cnn_shape_elements(&a->shape, &elements) ||
+        elements == 0)
+        return false;
+    p->k = (size_t)p->b->shape.dims[0];
+    p->n = (size_t)p->b->shape.dims[1];
+    p->m = elements / p->k;
+    return true;
+}
+
+static bool read_product(const graph *g, const graph_node *node, product *p) {
+    return strcmp(node->op->name, "Gemm") == 0 ? read_gemm(g, node, p) : read_matmul(g, node, p);
+}
+
+bool gemm_takes(const graph *g, const graph_node *node) {
+    product p;
+    return read_product(g, node, &p);
+}
+
+cnn_status gemm_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
+    product p;
+    bool taken = read_product(b->g, node, &p);
+    assert(taken);
+    (void)taken;
     return lower_product(b, node, &p, err);
 }
 
@@ -156,15 +172,18 @@ static size_t softmax_row(const graph_node *node, const cnn_shape *shape) {
     return row;
 }
 
-cnn_status softmax_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
-    const graph_value *v = &b->g->values[node->inputs[0]];
-    softmax_step s = {.count = softmax_row(node, &v->shape),
+bool softmax_takes(const graph *g, const graph_node *node) {
+    const graph_value *v = &g->values[node->inputs[0]];
+    return v->dtype == CNN_FLOAT32 && softmax_row(node, &v->shape) > 0;
+}
+
+cnn_status softmax_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
+    const cnn_shape *shape = &b->g->values[node->inputs[0]].shape;
+    softmax_step s = {.count = softmax_row(node, shape),
                       .log = strcmp(node->op->name, "LogSoftmax") == 0,
                       .kernels = b->kernels};
-    size_t elements;
-    if (v->dtype != CNN_FLOAT32 || s.count == 0 || !cnn_shape_elements(&v->shape, &elements))
-        return CNN_OK;
-    *done = true;
+    size_t elements = 0;
+    cnn_shape_elements(shape, &elements);
     plan_place in, out;
     cnn_status status = plan_read_plain(b, node->inputs[0], &in, err);
     if (status == CNN_OK) status = plan_write_plain(b, node->outputs[0], &out, err);

@@ -1,47 +1,46 @@
-/* The table of operators that have kernels, and how their nodes are mapped on them. */
+/* The table of operators that have kernels. */
 #include "ops/lower.h"
 
 #include <string.h>
 
-static const struct {
-    const char *name;
-    lower_fn *lower;
-} lowerings[] = {
-    {"Add", binary_lower},
-    {"AveragePool", pool_lower},
-    {"BatchNormalization", batch_normalization_lower},
-    {"Clip", activation_lower},
-    {"Concat", concat_lower},
-    {"Conv", conv_lower},
-    {"Div", binary_lower},
-    {"Dropout", view_lower},
-    {"Flatten", view_lower},
-    {"Gemm", gemm_lower},
-    {"GlobalAveragePool", global_pool_lower},
-    {"GlobalMaxPool", global_pool_lower},
-    {"HardSigmoid", activation_lower},
-    {"HardSwish", activation_lower},
-    {"Identity", view_lower},
-    {"LRN", lrn_lower},
-    {"LeakyRelu", activation_lower},
-    {"LogSoftmax", softmax_lower},
-    {"MatMul", matmul_lower},
-    {"MaxPool", pool_lower},
-    {"Mul", binary_lower},
-    {"Relu", activation_lower},
-    {"Reshape", view_lower},
-    {"Sigmoid", activation_lower},
-    {"Softmax", softmax_lower},
-    {"Squeeze", view_lower},
-    {"Sub", binary_lower},
-    {"Sum", binary_lower},
-    {"Transpose", transpose_lower},
-    {"Unsqueeze", view_lower},
+const lowering lowerings[] = {
+    /* operator, takes, lower, act, residual */
+    {"Add", binary_takes, binary_lower, true, false},
+    {"AveragePool", pool_takes, pool_lower, false, false},
+    {"BatchNormalization", batch_normalization_takes, batch_normalization_lower, true, false},
+    {"Clip", activation_takes, activation_lower, false, false},
+    {"Concat", NULL, concat_lower, false, false},
+    {"Conv", conv_takes, conv_lower, true, true},
+    {"Div", binary_takes, binary_lower, true, false},
+    {"Dropout", view_takes, view_lower, false, false},
+    {"Flatten", view_takes, view_lower, false, false},
+    {"Gemm", gemm_takes, gemm_lower, true, false},
+    {"GlobalAveragePool", global_pool_takes, global_pool_lower, false, false},
+    {"GlobalMaxPool", global_pool_takes, global_pool_lower, false, false},
+    {"HardSigmoid", activation_takes, activation_lower, false, false},
+    {"HardSwish", activation_takes, activation_lower, false, false},
+    {"Identity", view_takes, view_lower, false, false},
+    {"LRN", lrn_takes, lrn_lower, false, false},
+    {"LeakyRelu", activation_takes, activation_lower, false, false},
+    {"LogSoftmax", softmax_takes, softmax_lower, false, false},
+    {"MatMul", gemm_takes, gemm_lower, true, false},
+    {"MaxPool", pool_takes, pool_lower, false, false},
+    {"Mul", binary_takes, binary_lower, true, false},
+    {"Relu", activation_takes, activation_lower, false, false},
+    {"Reshape", view_takes, view_lower, false, false},
+    {"Sigmoid", activation_takes, activation_lower, false, false},
+    {"Softmax", softmax_takes, softmax_lower, false, false},
+    {"Squeeze", view_takes, view_lower, false, false},
+    {"Sub", binary_takes, binary_lower, true, false},
+    {"Sum", binary_takes, binary_lower, true, false},
+    {"Transpose", transpose_takes, transpose_lower, false, false},
+    {"Unsqueeze", view_takes, view_lower, false, false},
+    {.op = NULL},
 };
 
-lower_fn *op_lowering(const op_def *op) {
-    if (*op->domain) return NULL;
-    for (size_t i = 0; i < ARRAY_LENGTH(lowerings); i++)
-        if (strcmp(lowerings[i].name, op->name) == 0) return lowerings[i].lower;
+const lowering *lowering_of(const graph *g, const graph_node *node) {
+    if (*node->op->domain) return NULL;
+    for (const lowering *l = lowerings; l->op; l++)
+        if (strcmp(l->op, node->op->name) == 0) return !l->takes || l->takes(g, node) ? l : NULL;
     return NULL;
 }

@@ -1,40 +1,40 @@
 /*
- * How operators map on kernels: the `lower` functions of FAMILY_plan.c, which op_defs refer to, and
- * the questions that the planner asks before it walks the graph.
+ * How nodes map on kernels: a table of operators (lower.c), whose functions are in FAMILY_plan.c.
+ * The planner asks it about every node, and passes ask it before they fuse something into one.
  */
 #ifndef OPS_LOWER_H
 #define OPS_LOWER_H
 
-#include "plan/builder.h"
+#include "ops/op.h"
 
-/*
- * Adds steps to the plan and sets *done; leaves it false, having done nothing, for forms that no
- * kernel takes, which then run through eval.
- */
-typedef cnn_status lower_fn(plan_builder *b, const graph_node *node, bool *done, cnn_error *err);
+typedef struct plan_builder plan_builder; /* plan/builder.h */
+struct halo;
 
-/* NULL: nodes of this operator always run through eval. */
-lower_fn *op_lowering(const op_def *op);
+/* True if kernels run the node; else eval does. */
+typedef bool takes_fn(const graph *g, const graph_node *node);
+/* Adds the steps of a node that is taken. */
+typedef cnn_status lower_fn(plan_builder *b, const graph_node *node, cnn_error *err);
 
-lower_fn activation_lower; /* Relu, LeakyRelu, Clip, Sigmoid, HardSigmoid, HardSwish */
-lower_fn batch_normalization_lower;
-lower_fn binary_lower; /* Add, Sub, Mul, Div, and Sum of two */
-lower_fn concat_lower;
-lower_fn conv_lower;
-lower_fn gemm_lower;
-lower_fn global_pool_lower; /* GlobalAveragePool, GlobalMaxPool */
-lower_fn lrn_lower;
-lower_fn matmul_lower;
-lower_fn pool_lower;    /* MaxPool, AveragePool */
-lower_fn softmax_lower; /* Softmax, LogSoftmax */
-lower_fn transpose_lower;
-lower_fn view_lower; /* Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout */
+typedef struct lowering {
+    const char *op;  /* of ONNX' own domain; NULL behind the last */
+    takes_fn *takes; /* NULL: every node of the operator */
+    lower_fn *lower;
+    bool act, residual; /* what of the node's epilogue (graph.h) the kernels apply */
+} lowering;
 
-/* True if a convolution kernel will take the node; *h is the padding that it reads around its
- * input. */
-bool conv_wants_halo(const plan_builder *b, const graph_node *node, halo *h);
-/* True for a Concat along the channels whose inputs are whole blocks (the last one may be partial).
- */
-bool concat_by_blocks(const plan_builder *b, const graph_node *node);
+extern const lowering lowerings[];
+/* The entry that takes the node; NULL: eval runs it. */
+const lowering *lowering_of(const graph *g, const graph_node *node);
+
+takes_fn activation_takes, batch_normalization_takes, binary_takes, conv_takes, gemm_takes,
+    global_pool_takes, lrn_takes, pool_takes, softmax_takes, transpose_takes, view_takes;
+lower_fn activation_lower, batch_normalization_lower, binary_lower, concat_lower, conv_lower,
+    gemm_lower, global_pool_lower, lrn_lower, pool_lower, softmax_lower, transpose_lower,
+    view_lower;
+
+/* True for a convolution that kernels run; *h is the padding that it reads around its input. */
+bool conv_wants_halo(const graph *g, const graph_node *node, struct halo *h);
+/* True for a Concat along the channels whose inputs are whole blocks (the last may be partial). */
+bool concat_by_blocks(const graph *g, const graph_node *node);
 
 #endif

@@ -170,6 +170,18 @@ static cnn_status transpose_infer(graph *g, graph_node *node, cnn_error *err) {
     return op_set_output(g, node, 0, x->dtype, &out, err);
 }
 
+bool op_transpose_keeps(const graph *g, const graph_node *node) {
+    const cnn_shape *in = &g->values[node->inputs[0]].shape;
+    int order[CNN_MAX_RANK], last = -1;
+    transpose_order(node, in->rank, order);
+    for (int i = 0; i < in->rank; i++) {
+        if (in->dims[order[i]] == 1) continue;
+        if (order[i] < last) return false;
+        last = order[i];
+    }
+    return true;
+}
+
 static void transpose_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
     int order[CNN_MAX_RANK] = {0};
     transpose_order(node, in[0]->shape.rank, order);

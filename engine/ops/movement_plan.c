@@ -7,28 +7,33 @@
  * that the reordering kernels do in one go; one that moves only extents of 1 is a view.
  */
 #include "ops/lower.h"
+#include "plan/builder.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define COPY_FLOATS 16384 /* per tile */
 
-cnn_status view_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
-    if (node->output_count > 1 && node->outputs[1] >= 0) return CNN_OK;
-    *done = true;
+/* Dropout may have a second output. */
+bool view_takes(const graph *g, const graph_node *node) {
+    (void)g;
+    return node->output_count == 1 || node->outputs[1] < 0;
+}
+
+cnn_status view_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     return plan_alias(b, node->inputs[0], node->outputs[0], err);
 }
 
 /* ---- Concat ---- */
 
-bool concat_by_blocks(const plan_builder *b, const graph_node *node) {
+bool concat_by_blocks(const graph *g, const graph_node *node) {
     int axis;
-    if (strcmp(node->op->name, "Concat") != 0 || !plan_can_block(b, node->outputs[0]) ||
+    if (strcmp(node->op->name, "Concat") != 0 || !plan_can_block(g, node->outputs[0]) ||
         !op_axis(graph_attr_int(node, "axis", 1), 4, &axis) || axis != 1)
         return false;
     for (size_t i = 0; i < node->input_count; i++) {
-        if (!plan_can_block(b, node->inputs[i])) return false;
-        if (i + 1 < node->input_count && b->g->values[node->inputs[i]].shape.dims[1] % LANES)
+        if (!plan_can_block(g, node->inputs[i])) return false;
+        if (i + 1 < node->input_count && g->values[node->inputs[i]].shape.dims[1] % LANES)
             return false;
     }
     return true;
@@ -105,8 +110,10 @@ static size_t extents(const cnn_shape *shape, int from, int to) {
     return product;
 }
 
-static cnn_status lower_plain(plan_builder *b, const graph_node *node, int axis, cnn_error *err) {
+static cnn_status lower_plain(plan_builder *b, const graph_node *node, cnn_error *err) {
     const graph_value *v = &b->g->values[node->outputs[0]];
+    int axis = 0;
+    op_axis(graph_attr_int(node, "axis", 1), v->shape.rank, &axis);
     size_t outer = extents(&v->shape, 0, axis), item = cnn_dtype_size(v->dtype);
     copy_plain s = {.out_pitch = extents(&v->shape, axis, v->shape.rank) * item};
     plan_place in, out;
@@ -129,14 +136,8 @@ static cnn_status lower_plain(plan_builder *b, const graph_node *node, int axis,
     return status;
 }
 
-cnn_status concat_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
-    const graph_value *v = &b->g->values[node->outputs[0]];
-    int axis;
-    if (cnn_dtype_size(v->dtype) == 0 ||
-        !op_axis(graph_attr_int(node, "axis", 1), v->shape.rank, &axis))
-        return CNN_OK;
-    *done = true;
-    return concat_by_blocks(b, node) ? lower_blocks(b, node, err) : lower_plain(b, node, axis, err);
+cnn_status concat_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
+    return concat_by_blocks(b->g, node) ? lower_blocks(b, node, err) : lower_plain(b, node, err);
 }
 
 /* ---- Transpose ---- */
@@ -160,21 +161,23 @@ static void from_nhwc_run(void *args, size_t index) {
     s->kernels->block(s->plain, true, &s->view, &t);
 }
 
-static void read_perm(const graph_node *node, int rank, int *perm) {
+static bool has_perm(const graph_node *node, const int64_t perm[4]) {
     const attr *a = graph_attr(node, "perm");
-    for (int i = 0; i < rank; i++)
-        perm[i] = a ? (int)a->ints[i] : rank - 1 - i;
+    return a && a->count == 4 && memcmp(a->ints, perm, 4 * sizeof(*perm)) == 0;
 }
 
-/* True if the axes with more than one element keep their order. */
-static bool only_moves_ones(const cnn_shape *in, const int *perm) {
-    int last = -1;
-    for (int i = 0; i < in->rank; i++) {
-        if (in->dims[perm[i]] == 1) continue;
-        if (perm[i] < last) return false;
-        last = perm[i];
-    }
-    return true;
+static bool is_to_nhwc(const graph *g, const graph_node *node) {
+    static const int64_t perm[] = {0, 2, 3, 1};
+    return has_perm(node, perm) && plan_can_block(g, node->inputs[0]);
+}
+
+static bool is_from_nhwc(const graph *g, const graph_node *node) {
+    static const int64_t perm[] = {0, 3, 1, 2};
+    return has_perm(node, perm) && plan_can_block(g, node->outputs[0]);
+}
+
+bool transpose_takes(const graph *g, const graph_node *node) {
+    return op_transpose_keeps(g, node) || is_to_nhwc(g, node) || is_from_nhwc(g, node);
 }
 
 static cnn_status lower_to_nhwc(plan_builder *b, const graph_node *node, cnn_error *err) {
@@ -207,19 +210,8 @@ static cnn_status lower_from_nhwc(plan_builder *b, const graph_node *node, cnn_e
     return CNN_OK;
 }
 
-cnn_status transpose_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
-    static const int to_nhwc[] = {0, 2, 3, 1}, from_nhwc[] = {0, 3, 1, 2};
-    const cnn_shape *in = &b->g->values[node->inputs[0]].shape;
-    int perm[CNN_MAX_RANK];
-    read_perm(node, in->rank, perm);
-    *done = true;
-    if (only_moves_ones(in, perm)) return plan_alias(b, node->inputs[0], node->outputs[0], err);
-    if (in->rank == 4 && plan_is_blocked(b, node->inputs[0]) &&
-        memcmp(perm, to_nhwc, sizeof(to_nhwc)) == 0)
-        return lower_to_nhwc(b, node, err);
-    if (in->rank == 4 && plan_can_block(b, node->outputs[0]) &&
-        memcmp(perm, from_nhwc, sizeof(from_nhwc)) == 0)
-        return lower_from_nhwc(b, node, err);
-    *done = false;
-    return CNN_OK;
+cnn_status transpose_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
+    if (op_transpose_keeps(b->g, node))
+        return plan_alias(b, node->inputs[0], node->outputs[0], err);
+    return is_to_nhwc(b->g, node) ? lower_to_nhwc(b, node, err) : lower_from_nhwc(b, node, err);
 }

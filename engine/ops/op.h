@@ -71,6 +71,9 @@ bool op_axis(int64_t axis, int rank, int *out);
  */
 bool op_activation(const graph *g, const graph_node *node, epilogue *out);
 
+/* True for a Transpose that moves extents of 1 only: the elements stay where they are. */
+bool op_transpose_keeps(const graph *g, const graph_node *node);
+
 /* ---- windows: what Conv and the pooling operators share ---- */
 
 /*

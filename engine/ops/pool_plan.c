@@ -1,6 +1,8 @@
 /* MaxPool, AveragePool and the global poolings on the pooling kernels. */
 #include "ops/lower.h"
+#include "plan/builder.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define POOL_FLOATS 8192 /* of output per tile */
@@ -23,15 +25,23 @@ static bool wants_indices(const graph_node *node) {
     return node->output_count > 1 && node->outputs[1] >= 0;
 }
 
-cnn_status pool_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
+static bool read_window(const graph *g, const graph_node *node, op_window *w) {
+    return op_window_read(node, &g->values[node->inputs[0]].shape, NULL, w, NULL) == CNN_OK &&
+           plan_window_fits(w);
+}
+
+bool pool_takes(const graph *g, const graph_node *node) {
+    op_window w;
+    return !wants_indices(node) && plan_can_block(g, node->inputs[0]) &&
+           plan_can_block(g, node->outputs[0]) && read_window(g, node, &w);
+}
+
+cnn_status pool_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     op_window w;
     plan_blocked in, out;
-    if (wants_indices(node) || !plan_can_block(b, node->inputs[0]) ||
-        !plan_can_block(b, node->outputs[0]) ||
-        op_window_read(node, &b->g->values[node->inputs[0]].shape, NULL, &w, NULL) != CNN_OK ||
-        !plan_window_fits(&w))
-        return CNN_OK;
-    *done = true;
+    bool taken = read_window(b->g, node, &w);
+    assert(taken);
+    (void)taken;
     cnn_status status = plan_read_blocked(b, node->inputs[0], &in, err);
     if (status == CNN_OK) status = plan_write_blocked(b, node->outputs[0], &out, err);
     if (status != CNN_OK) return status;
@@ -73,10 +83,12 @@ static void global_tile_run(void *args, size_t index) {
               s->out.data + (size_t)n * s->out.image_pitch + (size_t)block * s->out.block_pitch);
 }
 
-cnn_status global_pool_lower(plan_builder *b, const graph_node *node, bool *done, cnn_error *err) {
+bool global_pool_takes(const graph *g, const graph_node *node) {
+    return plan_can_block(g, node->inputs[0]);
+}
+
+cnn_status global_pool_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     plan_blocked in, out;
-    if (!plan_can_block(b, node->inputs[0]) || !plan_can_block(b, node->outputs[0])) return CNN_OK;
-    *done = true;
     cnn_status status = plan_read_blocked(b, node->inputs[0], &in, err);
     if (status == CNN_OK) status = plan_write_blocked(b, node->outputs[0], &out, err);
     if (status != CNN_OK) return status;

@@ -25,23 +25,6 @@ static bool always(const graph *g, const graph_node *node) {
     return true;
 }
 
-/* Axes of extent 1 may go anywhere; the others keep their order. */
-static bool transpose_keeps(const graph *g, const graph_node *node) {
-    const attr *perm = graph_attr(node, "perm");
-    const cnn_shape *shape = rewrite_shape(g, node->inputs[0]);
-    int64_t last = -1;
-    for (int i = 0; i < shape->rank; i++) {
-        int64_t axis = perm && perm->kind == ATTR_INTS && (int)perm->count == shape->rank
-                           ? perm->ints[i]
-                           : shape->rank - 1 - i;
-        if (axis < 0 || axis >= shape->rank) return false;
-        if (shape->dims[axis] == 1) continue;
-        if (axis < last) return false;
-        last = axis;
-    }
-    return true;
-}
-
 /* All amounts 0: from version 11 on an input, before an attribute. */
 static bool pad_keeps(const graph *g, const graph_node *node) {
     const tensor *amounts = node->input_count > 1 ? op_constant(g, node, 1) : NULL;
@@ -70,7 +53,7 @@ static bool does_nothing(const graph *g, const graph_node *node) {
         {"Cast", always},      {"Pad", pad_keeps},
         {"Concat", is_single}, {"Sum", is_single},
         {"Mean", is_single},   {"Max", is_single},
-        {"Min", is_single},    {"Transpose", transpose_keeps},
+        {"Min", is_single},    {"Transpose", op_transpose_keeps},
     };
     for (size_t i = 1; i < node->output_count; i++)
         if (node->outputs[i] >= 0 && g->values[node->outputs[i]].uses > 0) return false;

@@ -1,6 +1,8 @@
 /* The helpers of rewrite.h. */
 #include "passes/rewrite.h"
 
+#include "ops/lower.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,4 +131,10 @@ void rewrite_drop_attr(graph_node *node, const char *name) {
             node->attrs[i] = node->attrs[--node->attr_count];
             return;
         }
+}
+
+bool epilogue_taken(const graph *g, const graph_node *node, bool residual) {
+    const lowering *l = lowering_of(g, node);
+    if (!l || node->fused.act != ACT_NONE) return false;
+    return residual ? l->residual && node->fused.residual < 0 : l->act;
 }

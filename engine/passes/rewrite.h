@@ -61,9 +61,8 @@ void rewrite_replace(graph *g, graph_node *old, graph_node *node);
 void rewrite_drop_attr(graph_node *node, const char *name);
 
 /*
- * True if the kernel that will run the node can apply an activation to its result (and, for
- * `residual`, add a tensor of the result's shape first). Says in one place what the operators'
- * `lower` functions do.
+ * True if the kernel that will run the node can apply one activation more to its result, or, for
+ * `residual`, add a tensor of the result's shape.
  */
 bool epilogue_taken(const graph *g, const graph_node *node, bool residual);
 

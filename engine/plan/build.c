@@ -28,7 +28,7 @@ static void find_halos(plan_builder *b) {
     for (size_t i = 0; i < b->g->node_count; i++) {
         const graph_node *node = b->g->nodes[i];
         halo h;
-        if (conv_wants_halo(b, node, &h))
+        if (conv_wants_halo(b->g, node, &h))
             b->values[node->inputs[0]].halo = larger_halo(b->values[node->inputs[0]].halo, h);
     }
 }
@@ -46,7 +46,7 @@ static bool can_be_part(const plan_builder *b, const graph_node *node, size_t i,
 static void find_parts(plan_builder *b) {
     for (size_t n = 0; n < b->g->node_count; n++) {
         const graph_node *node = b->g->nodes[n];
-        if (!concat_by_blocks(b, node)) continue;
+        if (!concat_by_blocks(b->g, node)) continue;
         int whole = node->outputs[0];
         int64_t channel = 0;
         for (size_t i = 0; i < node->input_count; i++) {
@@ -123,24 +123,18 @@ static cnn_status add_outputs(plan_builder *b, cnn_error *err) {
 
 /* ---- the walk ---- */
 
-static bool is_constant(const graph *g, const graph_node *node) {
-    for (size_t i = 0; i < node->output_count; i++)
-        if (node->outputs[i] >= 0 && !g->values[node->outputs[i]].constant) return false;
-    return true;
+static cnn_status lower_node(plan_builder *b, const graph_node *node, cnn_error *err) {
+    const lowering *l = lowering_of(b->g, node);
+    /* see epilogue_taken in passes/rewrite.h */
+    assert(node->fused.act == ACT_NONE || (l && l->act));
+    assert(node->fused.residual < 0 || (l && l->residual));
+    return l ? l->lower(b, node, err) : plan_lower_eval(b, node, err);
 }
 
 static cnn_status lower_nodes(plan_builder *b, cnn_error *err) {
     for (size_t i = 0; i < b->g->node_count; i++) {
-        const graph_node *node = b->g->nodes[i];
-        if (is_constant(b->g, node)) continue;
-        b->node = node;
-        bool done = false;
-        cnn_status status = CNN_OK;
-        lower_fn *lower = op_lowering(node->op);
-        if (lower) status = lower(b, node, &done, err);
-        /* passes fuse only into nodes that a kernel takes, see passes/epilogue.c */
-        assert(done || (node->fused.act == ACT_NONE && node->fused.residual < 0));
-        if (status == CNN_OK && !done) status = plan_lower_eval(b, node, err);
+        b->node = b->g->nodes[i];
+        cnn_status status = lower_node(b, b->node, err);
         if (status != CNN_OK) return status;
         if (b->out_of_memory) return cnn_fail_memory(err, sizeof(plan_step));
     }

@@ -48,8 +48,8 @@ void plan_keep_alive(plan_builder *b, const plan_place *place, int step) {
 
 /* ---- forms of values ---- */
 
-bool plan_can_block(const plan_builder *b, int value) {
-    const graph_value *v = &b->g->values[value];
+bool plan_can_block(const graph *g, int value) {
+    const graph_value *v = &g->values[value];
     if (v->dtype != CNN_FLOAT32 || v->shape.rank != 4) return false;
     for (int i = 0; i < 4; i++)
         if (v->shape.dims[i] < 1 || v->shape.dims[i] > INT32_MAX / (4 * LANES)) return false;
@@ -64,7 +64,7 @@ static bool same_when_blocked(const graph_value *v) {
 bool plan_is_blocked(const plan_builder *b, int value) {
     const plan_value *v = &b->values[value];
     return v->has_wide ||
-           (v->has_plain && plan_can_block(b, value) && same_when_blocked(&b->g->values[value]));
+           (v->has_plain && plan_can_block(b->g, value) && same_when_blocked(&b->g->values[value]));
 }
 
 /* Geometry of a value with that many lanes and that halo; false if its size overflows. */
@@ -190,7 +190,7 @@ cnn_status plan_read_blocked(plan_builder *b, int value, plan_blocked *out, cnn_
     plan_value *v = &b->values[value];
     cnn_status status = CNN_OK;
     if (!v->has_wide) {
-        assert(v->has_plain && plan_can_block(b, value));
+        assert(v->has_plain && plan_can_block(b->g, value));
         v->constant_read |= v->plain.buffer < 0;
         halo none = {0};
         if (v->part_of < 0 && same_when_blocked(&b->g->values[value]) &&

@@ -55,7 +55,7 @@ typedef struct plan_builder {
 } plan_builder;
 
 /* True for float32 values of rank 4 with at least one element: those that can be blocked. */
-bool plan_can_block(const plan_builder *b, int value);
+bool plan_can_block(const graph *g, int value);
 /* True if the value is blocked already, or could be without a copy. */
 bool plan_is_blocked(const plan_builder *b, int value);
 
