@@ -46,14 +46,27 @@ int network_input(network *n, const cnn_shape *shape) {
     return value;
 }
 
-int network_weights(network *n, const cnn_shape *shape, float scale) {
+static tensor *new_constant(network *n, cnn_dtype dtype, const cnn_shape *shape, int *value) {
     tensor *t;
-    cr_assert_eq(tensor_create(CNN_FLOAT32, shape, &t, NULL), CNN_OK);
+    cr_assert_eq(tensor_create(dtype, shape, &t, NULL), CNN_OK);
+    *value = new_value(n, "w");
+    graph_set_constant(n->g, *value, t);
+    tensor_unref(t); /* the graph has its own reference */
+    return t;
+}
+
+int network_weights(network *n, const cnn_shape *shape, float scale) {
+    int value;
+    tensor *t = new_constant(n, CNN_FLOAT32, shape, &value);
     for (size_t i = 0; i < t->elements; i++)
         ((float *)t->data)[i] = scale * random_float(&n->random);
-    int value = new_value(n, "w");
-    graph_set_constant(n->g, value, t);
-    tensor_unref(t);
+    return value;
+}
+
+int network_ints(network *n, size_t count, const int64_t *ints) {
+    int value;
+    tensor *t = new_constant(n, CNN_INT64, &SHAPE((int64_t)count), &value);
+    memcpy(t->data, ints, t->bytes);
     return value;
 }
 

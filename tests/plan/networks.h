@@ -29,6 +29,7 @@ void network_begin(network *n, uint64_t seed);
 int network_input(network *n, const cnn_shape *shape);
 /* A float constant of random numbers in [-scale, scale). */
 int network_weights(network *n, const cnn_shape *shape, float scale);
+int network_ints(network *n, size_t count, const int64_t *ints);
 /* A node of the default domain (opset 13 unless n->g says otherwise); returns its output.
  * Attributes are added to *node. */
 int network_node(network *n, const char *op, graph_node **node, int input_count, ...);

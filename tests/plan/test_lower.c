@@ -1,28 +1,198 @@
 /* Which nodes kernels take: those that they can, and no others. */
 #include "networks.h"
 
+#include "ops/lower.h"
 #include "plan/builder.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-/* Ends the network with `value`, and holds its plan against the evaluation. */
-static void check(network *n, int value, const cnn_shape *shape, const char *op, bool taken) {
+/*
+ * Ends the network with `value`, made by a node `op`, which must run on that kernel (NULL: without
+ * a step), and holds its plan against the evaluation.
+ */
+static void check(network *n, int value, const cnn_shape *shape, const char *op,
+                  const char *kernel) {
     cnn_runtime *rt = make_runtime(NULL, 2);
     network_output(n, value);
     trial t = trial_create(n, rt, shape, NULL, 0);
-    const char *kernel = trial_kernel(&t, op);
-    cr_assert_not_null(kernel, "no step runs the %s", op);
-    cr_assert_eq(strcmp(kernel, "eval") != 0, taken, "%s runs on %s", op, kernel);
+    const char *got = trial_kernel(&t, op);
+    cr_assert_str_eq(got ? got : "", kernel ? kernel : "", "%s runs on '%s'", op, got);
     trial_run(&t);
     trial_check(&t, op);
     trial_free(&t);
     cnn_runtime_free(rt);
 }
 
+/* ---- a node for each entry of the table ---- */
+
+typedef int add_fn(network *n, const char *op, int x);
+
+static int add_unary(network *n, const char *op, int x) {
+    if (strcmp(op, "HardSwish") == 0) n->g->opset = 14;
+    return network_node(n, op, NULL, 1, x);
+}
+
+static int add_binary(network *n, const char *op, int x) {
+    int other = network_weights(n, &SHAPE(2, 16, 6, 7), 1);
+    tensor *t = n->g->values[other].constant;
+    for (size_t i = 0; i < t->elements; i++)
+        ((float *)t->data)[i] += 2; /* a divisor */
+    return network_node(n, op, NULL, 2, x, other);
+}
+
+static int add_product(network *n, const char *op, int x) {
+    int flat = network_node(n, "Flatten", NULL, 1, x);
+    return network_node(n, op, NULL, 2, flat, network_weights(n, &SHAPE(16 * 6 * 7, 9), 0.1f));
+}
+
+static int add_conv(network *n, const char *op, int x) {
+    return network_node(n, op, NULL, 2, x, network_weights(n, &SHAPE(20, 16, 3, 3), 0.2f));
+}
+
+static int add_norm(network *n, const char *op, const cnn_shape *shape, graph_node **node, int x) {
+    int p[4];
+    for (int i = 0; i < 4; i++)
+        p[i] = network_weights(n, shape, 1);
+    tensor *variance = n->g->values[p[3]].constant;
+    for (size_t i = 0; i < variance->elements; i++)
+        ((float *)variance->data)[i] += 2;
+    return network_node(n, op, node, 5, x, p[0], p[1], p[2], p[3]);
+}
+
+static int add_channel_norm(network *n, const char *op, int x) {
+    return add_norm(n, op, &SHAPE(16), NULL, x);
+}
+
+static int add_pool(network *n, const char *op, int x) {
+    graph_node *node;
+    int y = network_node(n, op, &node, 1, x);
+    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){2, 2}, 2);
+    return y;
+}
+
+static int add_lrn(network *n, const char *op, int x) {
+    graph_node *node;
+    int y = network_node(n, op, &node, 1, x);
+    graph_add_attr_int(node, "size", 5);
+    return y;
+}
+
+static int add_concat(network *n, const char *op, int x) {
+    graph_node *node;
+    int y = network_node(n, op, &node, 2, x, x);
+    graph_add_attr_int(node, "axis", 1);
+    return y;
+}
+
+static int add_transpose(network *n, const char *op, int x) {
+    graph_node *node;
+    int y = network_node(n, op, &node, 1, x);
+    graph_add_attr_ints(node, "perm", (int64_t[]){0, 2, 3, 1}, 4);
+    return y;
+}
+
+static int add_reshape(network *n, const char *op, int x) {
+    return network_node(n, op, NULL, 2, x, network_ints(n, 2, (int64_t[]){2, -1}));
+}
+
+static int add_unsqueeze(network *n, const char *op, int x) {
+    return network_node(n, op, NULL, 2, x, network_ints(n, 1, (int64_t[]){0}));
+}
+
+static int add_squeeze(network *n, const char *op, int x) {
+    return network_node(n, op, NULL, 2, add_unsqueeze(n, "Unsqueeze", x),
+                        network_ints(n, 1, (int64_t[]){0}));
+}
+
+/* The kernel that runs it; NULL: no step, a view costs nothing. */
+static const struct {
+    const char *op;
+    add_fn *add;
+    const char *kernel;
+} examples[] = {
+    {"Add", add_binary, "binary"},
+    {"AveragePool", add_pool, "pool_average"},
+    {"BatchNormalization", add_channel_norm, "affine"},
+    {"Clip", add_unary, "unary"},
+    {"Concat", add_concat, "concat"},
+    {"Conv", add_conv, "conv"},
+    {"Div", add_binary, "binary"},
+    {"Dropout", add_unary, NULL},
+    {"Flatten", add_unary, NULL},
+    {"Gemm", add_product, "gemm"},
+    {"GlobalAveragePool", add_unary, "global_average"},
+    {"GlobalMaxPool", add_unary, "global_max"},
+    {"HardSigmoid", add_unary, "unary"},
+    {"HardSwish", add_unary, "unary"},
+    {"Identity", add_unary, NULL},
+    {"LRN", add_lrn, "lrn"},
+    {"LeakyRelu", add_unary, "unary"},
+    {"LogSoftmax", add_unary, "softmax"},
+    {"MatMul", add_product, "gemm"},
+    {"MaxPool", add_pool, "pool_max"},
+    {"Mul", add_binary, "binary"},
+    {"Relu", add_unary, "unary"},
+    {"Reshape", add_reshape, NULL},
+    {"Sigmoid", add_unary, "unary"},
+    {"Softmax", add_unary, "softmax"},
+    {"Squeeze", add_squeeze, NULL},
+    {"Sub", add_binary, "binary"},
+    {"Sum", add_binary, "binary"},
+    {"Transpose", add_transpose, "unblock"},
+    {"Unsqueeze", add_unsqueeze, NULL},
+};
+
+static void check_example(size_t i) {
+    network n;
+    cnn_shape shape = SHAPE(2, 16, 6, 7);
+    network_begin(&n, 20 + i);
+    int y = examples[i].add(&n, examples[i].op, network_input(&n, &shape));
+    check(&n, y, &shape, examples[i].op, examples[i].kernel);
+}
+
+Test(lower, every_entry_of_the_table_takes_a_node) {
+    for (const lowering *l = lowerings; l->op; l++) {
+        size_t i = 0;
+        while (i < ARRAY_LENGTH(examples) && strcmp(examples[i].op, l->op) != 0)
+            i++;
+        cr_assert_lt(i, ARRAY_LENGTH(examples), "there is no example of %s", l->op);
+        check_example(i);
+    }
+}
+
+/* What most networks are made of: what can be fused is, and the rest has kernels. */
+Test(lower, a_block_of_a_network) {
+    network n;
+    cnn_runtime *rt = make_runtime(NULL, 2);
+    cnn_shape shape = SHAPE(1, 16, 6, 7);
+    network_begin(&n, 19);
+    int x = network_input(&n, &shape);
+    int w = network_weights(&n, &SHAPE(16, 16, 1, 1), 0.2f);
+    int c = network_node(&n, "Conv", NULL, 2, x, w);
+    int active = network_node(&n, "Relu", NULL, 1, add_channel_norm(&n, "BatchNormalization", c));
+    int sum = network_node(&n, "Add", NULL, 2, active, x);
+    network_output(&n, add_pool(&n, "MaxPool", sum));
+    trial t = trial_create(&n, rt, &shape, NULL, 0);
+    static const char *const steps[][2] = {{"Reorder", "block"},
+                                           {"Conv", "conv"},
+                                           {"Add", "binary"},
+                                           {"MaxPool", "pool_max"},
+                                           {"Reorder", "unblock"}};
+    cr_assert_eq(cnn_plan_step_count(t.plan), ARRAY_LENGTH(steps));
+    for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
+        cr_assert_str_eq(cnn_plan_step(t.plan, i).op, steps[i][0]);
+        cr_assert_str_eq(cnn_plan_step(t.plan, i).kernel, steps[i][1]);
+    }
+    trial_run(&t);
+    trial_check(&t, "block of a network");
+    trial_free(&t);
+    cnn_runtime_free(rt);
+}
+
 /* ---- what is beyond the kernels ---- */
 
-static void check_lrn(int64_t size, bool taken) {
+static void check_lrn(int64_t size, const char *kernel) {
     network n;
     graph_node *node;
     cnn_shape shape = SHAPE(2, 50, 3, 4);
@@ -30,13 +200,13 @@ static void check_lrn(int64_t size, bool taken) {
     int y = network_node(&n, "LRN", &node, 1, network_input(&n, &shape));
     graph_add_attr_int(node, "size", size);
     graph_add_attr_float(node, "alpha", 0.5f);
-    check(&n, y, &shape, "LRN", taken);
+    check(&n, y, &shape, "LRN", kernel);
 }
 
 Test(lower, lrn_as_wide_as_its_kernel) {
-    check_lrn(LRN_MAX_SIZE, true);
-    check_lrn(LRN_MAX_SIZE + 1, false);
-    check_lrn(GRAPH_MAX_EXTENT, false);
+    check_lrn(LRN_MAX_SIZE, "lrn");
+    check_lrn(LRN_MAX_SIZE + 1, "eval");
+    check_lrn(GRAPH_MAX_EXTENT, "eval");
 }
 
 typedef struct window {
@@ -44,7 +214,7 @@ typedef struct window {
 } window;
 
 /* Of 3 channels; the other axis has a window of 1. */
-static void check_window(const char *op, int64_t group, const window *w, bool taken) {
+static void check_window(const char *op, int64_t group, const window *w, const char *kernel) {
     network n;
     graph_node *node;
     cnn_shape shape = SHAPE(1, 3, 4, 5);
@@ -60,14 +230,14 @@ static void check_window(const char *op, int64_t group, const window *w, bool ta
     graph_add_attr_ints(node, "strides", (int64_t[]){w->stride, 1}, 2);
     graph_add_attr_ints(node, "dilations", (int64_t[]){w->dilation, 1}, 2);
     graph_add_attr_ints(node, "pads", (int64_t[]){w->pad_begin, 0, w->pad_end, 0}, 4);
-    check(&n, y, &shape, op, taken);
+    check(&n, y, &shape, op, kernel);
 }
 
 static void check_windows(const window *w, size_t count, bool taken) {
     for (size_t i = 0; i < count; i++) {
-        check_window("Conv", 1, &w[i], taken);
-        check_window("Conv", 3, &w[i], taken);
-        check_window("AveragePool", 1, &w[i], taken);
+        check_window("Conv", 1, &w[i], taken ? "conv" : "eval");
+        check_window("Conv", 3, &w[i], taken ? "depthwise" : "eval");
+        check_window("AveragePool", 1, &w[i], taken ? "pool_average" : "eval");
     }
 }
 
@@ -87,6 +257,23 @@ Test(lower, windows_up_to_the_largest) {
     check_windows(left, ARRAY_LENGTH(left), false);
 }
 
+/* Numbers for each element instead of each channel, and statistics of the data itself. */
+Test(lower, other_batch_normalizations) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(2, 3, 4, 5);
+    network_begin(&n, 24);
+    n.g->opset = 7;
+    int y = add_norm(&n, "BatchNormalization", &SHAPE(3, 4, 5), &node, network_input(&n, &shape));
+    graph_add_attr_int(node, "spatial", 0);
+    check(&n, y, &shape, "BatchNormalization", "eval");
+    network_begin(&n, 25);
+    n.g->opset = 15;
+    y = add_norm(&n, "BatchNormalization", &SHAPE(3), &node, network_input(&n, &shape));
+    graph_add_attr_int(node, "training_mode", 1);
+    check(&n, y, &shape, "BatchNormalization", "eval");
+}
+
 /* ---- broadcasting ---- */
 
 /* A constant (N, C, 1, 1) has other numbers for each image, also where C fills no whole blocks. */
@@ -97,6 +284,6 @@ Test(lower, channels_of_every_image) {
         network_begin(&n, 23);
         int x = network_input(&n, &shape);
         int other = network_weights(&n, &SHAPE(3, channels, 1, 1), 1);
-        check(&n, network_node(&n, "Mul", NULL, 2, x, other), &shape, "Mul", true);
+        check(&n, network_node(&n, "Mul", NULL, 2, x, other), &shape, "Mul", "binary");
     }
 }
