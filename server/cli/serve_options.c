@@ -38,7 +38,7 @@ static const option_def defs[] = {
      .type = OPTION_LIST,
      FIELD(model),
      .argument = "NAME=PATH",
-     .help = "serve this model folder or .onnx file as NAME; repeatable"},
+     .help = "serve this model folder, .onnx file or built-in model as NAME; repeatable"},
     {.name = "default-model",
      .type = OPTION_TEXT,
      FIELD(default_model),

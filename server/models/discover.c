@@ -190,9 +190,10 @@ model_code sources_of_directory(const char *directory, source_list *list, model_
     return code;
 }
 
-model_code sources_of_builtin(const builtin_model *builtin, source_list *list, model_error *err) {
+static model_code sources_of_builtin(const char *name, const builtin_model *builtin,
+                                     source_list *list, model_error *err) {
     model_source source = {
-        .name = strdup(builtin->name),
+        .name = strdup(name),
         .version = 1,
         .graph = strdup(GRAPH_FILE),
         .config = true,
@@ -216,4 +217,39 @@ size_t model_builtin_count(void) {
 
 const char *model_builtin_name(size_t index) {
     return builtin_models[index].name;
+}
+
+static const char *builtin_name_at(const void *list, size_t index) {
+    return ((const builtin_model *)list)[index].name;
+}
+
+static model_code no_such_model(const char *spec, model_error *err) {
+    char near[600];
+    return model_fail(err, MODEL_INVALID, "'%.200s' is neither a file nor a folder%s", spec,
+                      names_suggest(spec, builtin_models, model_builtin_count(), builtin_name_at,
+                                    near, sizeof near));
+}
+
+static model_code sources_of_existing(const char *name, const char *path, source_list *list,
+                                      model_error *err) {
+    size_t first = list->count;
+    char *own = name ? NULL : source_name_of_path(path);
+    if (!name && !own) return model_fail_memory(err);
+    model_code code = sources_of_path(name ? name : own, path, list, err);
+    free(own);
+    if (code == MODEL_OK && list->count == first)
+        code = model_fail(err, MODEL_INVALID,
+                          "folder '%.400s' holds neither model.onnx nor VERSION/model.onnx", path);
+    return code;
+}
+
+model_code sources_of_spec(const char *name, const char *spec, source_list *list,
+                           model_error *err) {
+    struct stat status;
+    const builtin_model *builtin = builtin_find(spec);
+    if (builtin) return sources_of_builtin(name ? name : spec, builtin, list, err);
+    if (stat(spec, &status) == 0) return sources_of_existing(name, spec, list, err);
+    return errno == ENOENT ? no_such_model(spec, err)
+                           : model_fail(err, MODEL_INVALID, "'%.400s' cannot be read: %s", spec,
+                                        strerror(errno));
 }

@@ -116,7 +116,7 @@ typedef struct model_registry model_registry;
 /* Without models_dir and models the built-in models are served. The strings may go afterwards. */
 typedef struct model_registry_options {
     const char *models_dir;    /* --models: every folder in it that holds a model */
-    const char *const *models; /* --model: "NAME=PATH", a model folder or an .onnx file */
+    const char *const *models; /* --model: "NAME=PATH", PATH as for served_model_open */
     size_t model_count;
     const char *default_model; /* NULL: the first of `models`, else the first by name */
     const char *precision;     /* for every model; NULL: as its model.json says, else fp32 */

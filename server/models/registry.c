@@ -29,7 +29,6 @@ static model_code sources_of_option(const char *option, source_list *list, model
                           option);
     char *name = strndup(option, (size_t)(equals - option));
     if (!name) return model_fail_memory(err);
-    size_t first = list->count;
     model_code code = MODEL_OK;
     if (!name_is_model_name(name))
         code = model_fail(err, MODEL_INVALID,
@@ -37,11 +36,7 @@ static model_code sources_of_option(const char *option, source_list *list, model
                           "%d, beginning with a letter or digit",
                           name, MODEL_NAME_MAX);
     else
-        code = sources_of_path(name, equals + 1, list, err);
-    if (code == MODEL_OK && list->count == first)
-        code = model_fail(err, MODEL_INVALID,
-                          "model folder '%.400s' holds neither model.onnx nor VERSION/model.onnx",
-                          equals + 1);
+        code = sources_of_spec(name, equals + 1, list, err);
     free(name);
     return code;
 }
@@ -56,7 +51,7 @@ static model_code sources_of_options(const model_registry_options *options, sour
     if (options->models_dir || options->model_count > 0) return code;
     for (const builtin_model *builtin = builtin_models; builtin->name && code == MODEL_OK;
          builtin++)
-        code = sources_of_builtin(builtin, list, err);
+        code = sources_of_spec(NULL, builtin->name, list, err);
     return code;
 }
 

@@ -20,7 +20,7 @@ const char *source_describe(const model_source *source, const char *file, char *
     if (source->folder)
         snprintf(buffer, size, "%s/%s", source->folder, file);
     else
-        snprintf(buffer, size, "%s of built-in model '%s'", file, source->name);
+        snprintf(buffer, size, "%s of built-in model '%s'", file, source->builtin->name);
     return buffer;
 }
 

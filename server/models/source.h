@@ -70,7 +70,11 @@ model_code sources_of_path(const char *name, const char *path, source_list *list
 /* The models in the folders of `directory`, by name; hidden folders and those without are passed.
  */
 model_code sources_of_directory(const char *directory, source_list *list, model_error *err);
-model_code sources_of_builtin(const builtin_model *builtin, source_list *list, model_error *err);
+/*
+ * What the command line calls MODEL: a built-in name, which wins over a folder of that name, or a
+ * path as above. `name` NULL: the one that `spec` gives. MODEL_INVALID if there is no model.
+ */
+model_code sources_of_spec(const char *name, const char *spec, source_list *list, model_error *err);
 const builtin_model *builtin_find(const char *name); /* NULL: there is none */
 /* The name that a path gives: of the folder, or of the file without ".onnx". Caller frees. */
 char *source_name_of_path(const char *path);

@@ -76,6 +76,23 @@ static void expect_not_found(model_registry *registry, const char *name, const c
     cr_expect_str_eq(err.message, message);
 }
 
+Test(registry, built_in_models_by_name) {
+    const char *models[] = {"numbers=digits"};
+    served_model *model = NULL;
+    model_registry *registry =
+        create_with(&(model_registry_options){.models = models, .model_count = 1});
+    cr_expect_str_eq(model_registry_default(registry), "numbers");
+    cr_assert_eq(model_registry_find(registry, "numbers", NULL, &model, NULL), MODEL_OK);
+    cr_expect_str_eq(served_model_name(model), "numbers");
+    cr_expect_str_eq(served_model_origin(model), "built in");
+    served_model_unref(model);
+    expect_not_found(registry, "digits", NULL, "there is no model 'digits'; there are 'numbers'");
+    model_registry_free(registry);
+    const char *wrong[] = {"numbers=digitz"};
+    expect_refused(&(model_registry_options){.models = wrong, .model_count = 1},
+                   "'digitz' is neither a file nor a folder; did you mean 'digits'?");
+}
+
 Test(registry, built_in_models) {
     model_registry *registry = create_with(&(model_registry_options){0});
     model_list list = {0};
