@@ -1,4 +1,4 @@
-/* Convolution, dense, grouped and depthwise, against the reference on random shapes. */
+/* Convolution, dense, grouped and depthwise, and its packers, against plain loops. */
 #include "support.h"
 
 #include <criterion/criterion.h>
@@ -98,29 +98,15 @@ typedef struct operands {
     guarded bias;
 } operands;
 
-static operands operands_create(const shape *s, rng *r, bool depthwise, bool at_end) {
+static operands operands_create(const shape *s, rng *r, bool at_end) {
     operands o;
     o.in = tensor_memory_create(s->n, s->ic, s->h, s->w, s->in_lanes, shape_halo(s, r), at_end);
     tensor_memory_randomise(&o.in, r);
-    o.weight_count = (size_t)s->oc * (depthwise ? 1 : s->ic / s->groups) * s->kh * s->kw;
+    o.weight_count = (size_t)s->oc * (s->ic / s->groups) * s->kh * s->kw;
     o.weights = malloc(o.weight_count * sizeof(float));
     rng_fill(r, o.weights, o.weight_count);
     o.bias = guarded_create((size_t)(s->oc + LANES - 1) / LANES * LANES, true);
     rng_fill(r, o.bias.data, s->oc);
-    return o;
-}
-
-/* The same by magnitude: the reference then gives sum |a * b|. */
-static operands operands_magnitude(const operands *from) {
-    operands o = {.in = tensor_memory_like(&from->in), .weight_count = from->weight_count};
-    tensor_memory_copy(&o.in, &from->in);
-    tensor_memory_absolute(&o.in);
-    o.weights = malloc(o.weight_count * sizeof(float));
-    for (size_t i = 0; i < o.weight_count; i++)
-        o.weights[i] = fabsf(from->weights[i]);
-    o.bias = guarded_create(from->bias.count, true);
-    for (size_t i = 0; i < o.bias.count; i++)
-        o.bias.data[i] = fabsf(from->bias.data[i]);
     return o;
 }
 
@@ -130,29 +116,78 @@ static void operands_free(operands *o) {
     free(o->weights);
 }
 
-/* One random convolution. `want` and `scale` come from the reference, `tiled` must become `out`. */
+/*
+ * One random convolution. `want` and `scale`, the sum of magnitudes, come from plain loops; `tiled`
+ * must become `out`.
+ */
 typedef struct problem {
     shape s;
-    operands value, magnitude;
+    operands value;
     tensor_memory residual, out, tiled, want, scale;
 } problem;
 
-static problem problem_create(const shape *s, rng *r, bool depthwise) {
+/* Output (n, oc, y, x) without residual and activation, from weights (OC, IC / groups, KH, KW). */
+static double conv_element(const problem *p, int n, int oc, int y, int x, double *scale) {
+    const shape *s = &p->s;
+    int icg = s->ic / s->groups, first = oc / (s->oc / s->groups) * icg;
+    const float *w = p->value.weights + (size_t)oc * icg * s->kh * s->kw;
+    double sum = p->value.bias.data[oc];
+    *scale = fabs(sum);
+    for (int c = first; c < first + icg; c++)
+        for (int ky = 0; ky < s->kh; ky++)
+            for (int kx = 0; kx < s->kw; kx++, w++) {
+                int iy = y * s->sh + ky * s->dh - s->pad_top;
+                int ix = x * s->sw + kx * s->dw - s->pad_left;
+                if (iy < 0 || iy >= s->h || ix < 0 || ix >= s->w) continue;
+                double in =
+                    tensor_memory_pixel(&p->value.in, n, c / s->in_lanes, iy, ix)[c % s->in_lanes];
+                sum += in * *w;
+                *scale += fabs(in * *w);
+            }
+    return sum;
+}
+
+/* Fills channel `oc` of pixel (y, x) of `want` and `scale`. */
+static void solve_element(const problem *p, int n, int oc, int y, int x) {
+    int block = oc / LANES, lane = oc % LANES;
+    double scale, sum = conv_element(p, n, oc, y, x, &scale);
+    if (p->s.residual) sum += tensor_memory_pixel(&p->residual, n, block, y, x)[lane];
+    float *want = &tensor_memory_pixel(&p->want, n, block, y, x)[lane];
+    *want = (float)sum;
+    kernels_reference.unary(want, want, 1, p->s.act);
+    tensor_memory_pixel(&p->scale, n, block, y, x)[lane] = (float)scale;
+}
+
+static void solve(problem *p) {
+    p->want = tensor_memory_like(&p->out);
+    p->scale = tensor_memory_like(&p->out);
+    for (int n = 0; n < p->s.n; n++)
+        for (int oc = 0; oc < p->s.oc; oc++)
+            for (int y = 0; y < p->s.oh; y++)
+                for (int x = 0; x < p->s.ow; x++)
+                    solve_element(p, n, oc, y, x);
+}
+
+static problem problem_create(const shape *s, rng *r) {
     problem p = {.s = *s};
-    p.value = operands_create(s, r, depthwise, rng_chance(r, 70));
-    p.magnitude = operands_magnitude(&p.value);
+    p.value = operands_create(s, r, rng_chance(r, 70));
     p.residual = tensor_memory_create(s->n, s->oc, s->oh, s->ow, LANES, random_halo(r), true);
     tensor_memory_randomise(&p.residual, r);
     p.out = tensor_memory_create(s->n, s->oc, s->oh, s->ow, LANES, random_halo(r), true);
     p.tiled = tensor_memory_like(&p.out);
-    p.want = tensor_memory_like(&p.out);
-    p.scale = tensor_memory_like(&p.out);
+    solve(&p);
     return p;
+}
+
+/* Every instruction set that runs here, and the reference, which must agree as well. */
+static size_t solvers(const kernel_table *out[5]) {
+    size_t count = tables(out);
+    out[count++] = &kernels_reference;
+    return count;
 }
 
 static void problem_free(problem *p) {
     operands_free(&p->value);
-    operands_free(&p->magnitude);
     tensor_memory_free(&p->residual);
     tensor_memory_free(&p->out);
     tensor_memory_free(&p->tiled);
@@ -167,8 +202,9 @@ static double chain_error(size_t k) {
 
 /* ---- dense and grouped ---- */
 
-static conv_args conv_of(const problem *p, const operands *o, const tensor_memory *out) {
+static conv_args conv_of(const problem *p, const tensor_memory *out) {
     const shape *s = &p->s;
+    const operands *o = &p->value;
     conv_args a = {
         .in = o->in.view,
         .out = out->view,
@@ -254,26 +290,16 @@ static void conv_one(const kernel_table *k, const conv_args *a, rng *r) {
             }
 }
 
-static void conv_reference(problem *p) {
-    conv_args a = conv_of(p, &p->value, &p->want);
-    conv_packed(&kernels_reference, a, &p->value, &p->s, conv_whole, NULL);
-    a = conv_of(p, &p->magnitude, &p->scale);
-    a.act = (act_params){ACT_NONE, 0, 0};
-    a.residual = NULL;
-    conv_packed(&kernels_reference, a, &p->magnitude, &p->s, conv_whole, NULL);
-}
-
 static void conv_case(const shape *s, rng *r) {
-    const kernel_table *all[4];
-    size_t count = tables(all), k = (size_t)s->ic / s->groups * s->kh * s->kw;
-    problem p = problem_create(s, r, false);
-    conv_reference(&p);
+    const kernel_table *all[5];
+    size_t count = solvers(all), k = (size_t)s->ic / s->groups * s->kh * s->kw;
+    problem p = problem_create(s, r);
     for (size_t i = 0; i < count; i++) {
         const char *text = shape_text(s, all[i]->isa);
         tensor_memory_mark(&p.out);
         tensor_memory_mark(&p.tiled);
-        conv_packed(all[i], conv_of(&p, &p.value, &p.out), &p.value, s, conv_whole, r);
-        conv_packed(all[i], conv_of(&p, &p.value, &p.tiled), &p.value, s, conv_tiled, r);
+        conv_packed(all[i], conv_of(&p, &p.out), &p.value, s, conv_whole, r);
+        conv_packed(all[i], conv_of(&p, &p.tiled), &p.value, s, conv_tiled, r);
         tensor_memory_check_halo(&p.out, text);
         tensor_memory_check_close(&p.out, &p.want, &p.scale, chain_error(k), 1e-6, text);
         tensor_memory_check_same(&p.out, &p.tiled, text);
@@ -313,14 +339,14 @@ Test(conv, residual_in_place) {
     for (int i = 0; i < 50; i++) {
         shape s = shape_random(&r);
         s.residual = true;
-        problem p = problem_create(&s, &r, false);
+        problem p = problem_create(&s, &r);
         tensor_memory_free(&p.residual);
         p.residual = tensor_memory_like(&p.out);
         tensor_memory_randomise(&p.residual, &r);
         for (size_t t = 0; t < count; t++) {
             tensor_memory_copy(&p.out, &p.residual);
-            conv_packed(all[t], conv_of(&p, &p.value, &p.out), &p.value, &s, conv_whole, &r);
-            conv_args a = conv_of(&p, &p.value, &p.tiled);
+            conv_packed(all[t], conv_of(&p, &p.out), &p.value, &s, conv_whole, &r);
+            conv_args a = conv_of(&p, &p.tiled);
             tensor_memory_copy(&p.tiled, &p.residual);
             a.residual = p.tiled.view.data;
             conv_packed(all[t], a, &p.value, &s, conv_tiled, &r);
@@ -338,10 +364,10 @@ Test(conv, tile_keeps_to_itself) {
         size_t count = tables(all);
         shape s = shape_random(&r);
         s.act.act = ACT_SILU; /* has a second pass */
-        problem p = problem_create(&s, &r, false);
+        problem p = problem_create(&s, &r);
         for (size_t t = 0; t < count; t++) {
             tensor_memory_mark(&p.out);
-            conv_packed(all[t], conv_of(&p, &p.value, &p.out), &p.value, &s, conv_one, &r);
+            conv_packed(all[t], conv_of(&p, &p.out), &p.value, &s, conv_one, &r);
             tensor_memory_check_halo(&p.out, shape_text(&s, all[t]->isa));
         }
         problem_free(&p);
@@ -350,8 +376,9 @@ Test(conv, tile_keeps_to_itself) {
 
 /* ---- depthwise ---- */
 
-static depthwise_args depthwise_of(const problem *p, const operands *o, const tensor_memory *out) {
+static depthwise_args depthwise_of(const problem *p, const tensor_memory *out) {
     const shape *s = &p->s;
+    const operands *o = &p->value;
     depthwise_args a = {
         .in = o->in.view,
         .out = out->view,
@@ -389,25 +416,16 @@ static void depthwise_run(const kernel_table *k, depthwise_args a, const operand
     guarded_free(&w);
 }
 
-static void depthwise_reference(problem *p) {
-    depthwise_run(&kernels_reference, depthwise_of(p, &p->value, &p->want), &p->value, NULL);
-    depthwise_args a = depthwise_of(p, &p->magnitude, &p->scale);
-    a.act = (act_params){ACT_NONE, 0, 0};
-    a.residual = NULL;
-    depthwise_run(&kernels_reference, a, &p->magnitude, NULL);
-}
-
 static void depthwise_case(const shape *s, rng *r) {
-    const kernel_table *all[4];
-    size_t count = tables(all);
-    problem p = problem_create(s, r, true);
-    depthwise_reference(&p);
+    const kernel_table *all[5];
+    size_t count = solvers(all);
+    problem p = problem_create(s, r);
     for (size_t i = 0; i < count; i++) {
         const char *text = shape_text(s, all[i]->isa);
         tensor_memory_mark(&p.out);
         tensor_memory_mark(&p.tiled);
-        depthwise_run(all[i], depthwise_of(&p, &p.value, &p.out), &p.value, NULL);
-        depthwise_run(all[i], depthwise_of(&p, &p.value, &p.tiled), &p.value, r);
+        depthwise_run(all[i], depthwise_of(&p, &p.out), &p.value, NULL);
+        depthwise_run(all[i], depthwise_of(&p, &p.tiled), &p.value, r);
         tensor_memory_check_halo(&p.out, text);
         tensor_memory_check_close(&p.out, &p.want, &p.scale, chain_error(s->kh * s->kw), 1e-6,
                                   text);

@@ -117,11 +117,6 @@ void tensor_memory_copy(tensor_memory *to, const tensor_memory *from) {
     memcpy(to->memory.data, from->memory.data, from->memory.count * sizeof(float));
 }
 
-void tensor_memory_absolute(tensor_memory *t) {
-    for (size_t i = 0; i < t->memory.count; i++)
-        t->memory.data[i] = fabsf(t->memory.data[i]);
-}
-
 void tensor_memory_check_halo(const tensor_memory *t, const char *what) {
     const blocked *v = &t->view;
     for (int n = 0; n < v->n; n++)

@@ -57,7 +57,6 @@ void tensor_memory_mark(tensor_memory *t);
 bool is_marked(float x);
 /* Between tensors of the same geometry. */
 void tensor_memory_copy(tensor_memory *to, const tensor_memory *from);
-void tensor_memory_absolute(tensor_memory *t);
 float *tensor_memory_pixel(const tensor_memory *t, int n, int b, int y, int x);
 /* Fails the test if a halo cell is not marked any more. */
 void tensor_memory_check_halo(const tensor_memory *t, const char *what);
