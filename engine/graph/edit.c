@@ -20,42 +20,6 @@ void graph_update_uses(graph *g) {
         count(g, g->outputs[i], 1);
 }
 
-/* Renames `from` to `to` in a list; returns how often it stood there. */
-static uint32_t replace_in(int *list, size_t length, int from, int to) {
-    uint32_t replaced = 0;
-    for (size_t i = 0; i < length; i++)
-        if (list[i] == from) {
-            list[i] = to;
-            replaced++;
-        }
-    return replaced;
-}
-
-void graph_replace_uses(graph *g, int from, int to) {
-    if (from == to) return;
-    uint32_t replaced = replace_in(g->outputs, g->output_count, from, to);
-    for (size_t i = 0; i < g->node_count; i++) {
-        graph_node *node = g->nodes[i];
-        replaced += replace_in(node->inputs, node->input_count, from, to);
-        replaced += replace_in(&node->fused.residual, 1, from, to);
-    }
-    g->values[from].uses = 0;
-    g->values[to].uses += replaced;
-}
-
-size_t graph_count_uses(const graph *g, int value) {
-    size_t uses = 0;
-    for (size_t i = 0; i < g->node_count; i++) {
-        const graph_node *node = g->nodes[i];
-        for (size_t j = 0; j < node->input_count; j++)
-            uses += node->inputs[j] == value;
-        uses += node->fused.residual == value;
-    }
-    for (size_t i = 0; i < g->output_count; i++)
-        uses += g->outputs[i] == value;
-    return uses;
-}
-
 static bool is_dead(const graph *g, const graph_node *node) {
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] >= 0 && g->values[node->outputs[i]].uses > 0) return false;

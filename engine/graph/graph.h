@@ -155,13 +155,10 @@ int64_t graph_attr_int(const graph_node *node, const char *name, int64_t fallbac
 float graph_attr_float(const graph_node *node, const char *name, float fallback);
 const char *graph_attr_string(const graph_node *node, const char *name, const char *fallback);
 
-/* Append an attribute, copying what is given (a tensor gets a reference more); false when out of
- * memory. */
+/* Append an attribute, copying what is given; false when out of memory. */
 bool graph_add_attr_int(graph_node *node, const char *name, int64_t value);
 bool graph_add_attr_float(graph_node *node, const char *name, float value);
-bool graph_add_attr_string(graph_node *node, const char *name, const char *value);
 bool graph_add_attr_ints(graph_node *node, const char *name, const int64_t *ints, size_t count);
-bool graph_add_attr_tensor(graph_node *node, const char *name, tensor *t);
 /* Frees what the attribute holds, not `a` itself. */
 void graph_attr_free(attr *a);
 
@@ -170,10 +167,6 @@ void graph_attr_free(attr *a);
  * edits the graph further keeps the number right or counts again.
  */
 void graph_update_uses(graph *g);
-/* Replaces every use of value `from`, also as a graph output, by `to`. Linear time. */
-void graph_replace_uses(graph *g, int from, int to);
-/* Uses of a value as node input, residual or graph output, counted now: linear time. */
-size_t graph_count_uses(const graph *g, int value);
 /* Drops nodes none of whose outputs is used, renumbers producers and counts uses. */
 void graph_drop_dead_nodes(graph *g);
 /* Releases constants without a use (by `uses`). */

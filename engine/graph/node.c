@@ -163,23 +163,3 @@ bool graph_add_attr_float(graph_node *node, const char *name, float value) {
     a->floats = copy;
     return true;
 }
-
-bool graph_add_attr_string(graph_node *node, const char *name, const char *value) {
-    char **copy = calloc(1, sizeof *copy);
-    attr *a = NULL;
-    if (copy && (copy[0] = strdup(value))) a = append_attr(node, name, ATTR_STRING, 1);
-    if (!a) {
-        if (copy) free(copy[0]);
-        free(copy);
-        return false;
-    }
-    a->strings = copy;
-    return true;
-}
-
-bool graph_add_attr_tensor(graph_node *node, const char *name, tensor *t) {
-    attr *a = append_attr(node, name, ATTR_TENSOR, 1);
-    if (!a) return false;
-    a->tensor = tensor_ref(t);
-    return true;
-}

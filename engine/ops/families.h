@@ -14,6 +14,9 @@
     .max_inputs = (max_in), .min_outputs = (min_out), .max_outputs = (max_out)
 #define OP_VARIADIC GRAPH_MAX_NODE_ARGS
 
+/* All of them; NULL behind the last. */
+extern const op_def *const op_families[];
+
 extern const op_def ops_conv[];
 extern const op_def ops_pool[];
 extern const op_def ops_global_pool[];

@@ -37,8 +37,6 @@ typedef struct op_def {
 
 /* NULL if the operator is unknown in that version. "ai.onnx" is the same domain as "". */
 const op_def *op_find(const char *domain, const char *name, int opset);
-/* Definition `index` of all there are; NULL behind the last. */
-const op_def *op_definition(size_t index);
 /*
  * Closest operator name to `name`, for "did you mean"; NULL if none is near. It is `name` itself
  * where the operator exists, but not in the version that was asked for.

@@ -3,27 +3,20 @@
 
 #include <string.h>
 
-static const op_def *const families[] = {
+const op_def *const op_families[] = {
     ops_conv,     ops_pool,     ops_global_pool, ops_activation, ops_elementwise, ops_math,
     ops_gemm,     ops_shape,    ops_movement,    ops_gather,     ops_pad,         ops_normalization,
     ops_cast,     ops_constant, ops_softmax,     ops_reduce,     ops_resize,      ops_roi,
-    ops_quantize, ops_integer,  ops_einsum,      ops_sample,     ops_attention,
+    ops_quantize, ops_integer,  ops_einsum,      ops_sample,     ops_attention,   NULL,
 };
 
 const op_def *op_find(const char *domain, const char *name, int opset) {
     if (strcmp(domain, "ai.onnx") == 0) domain = "";
-    for (size_t f = 0; f < ARRAY_LENGTH(families); f++)
-        for (const op_def *op = families[f]; op->name; op++)
+    for (const op_def *const *family = op_families; *family; family++)
+        for (const op_def *op = *family; op->name; op++)
             if (strcmp(op->name, name) == 0 && strcmp(op->domain, domain) == 0 &&
                 opset >= op->since && (op->until == 0 || opset <= op->until))
                 return op;
-    return NULL;
-}
-
-const op_def *op_definition(size_t index) {
-    for (size_t f = 0; f < ARRAY_LENGTH(families); f++)
-        for (const op_def *op = families[f]; op->name; op++)
-            if (index-- == 0) return op;
     return NULL;
 }
 
@@ -50,8 +43,8 @@ static size_t edit_distance(const char *a, const char *b) {
 const char *op_nearest(const char *name) {
     const char *nearest = NULL;
     size_t best = MAX(strlen(name) / 3, 1) + 1; /* beyond a third of the letters none is near */
-    for (size_t f = 0; f < ARRAY_LENGTH(families); f++)
-        for (const op_def *op = families[f]; op->name; op++) {
+    for (const op_def *const *family = op_families; *family; family++)
+        for (const op_def *op = *family; op->name; op++) {
             size_t distance = edit_distance(name, op->name);
             if (distance < best) {
                 best = distance;

@@ -1,5 +1,7 @@
 #include "node.h"
 
+#include "graph/attrs.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +43,15 @@ void node_attr_float(node_test *t, const char *name, double value) {
 }
 
 void node_attr_string(node_test *t, const char *name, const char *value) {
-    cr_assert(graph_add_attr_string(t->node, name, value));
+    add_attr_string(t->node, name, value);
+}
+
+void node_attr_floats(node_test *t, const char *name, size_t count, const double *numbers) {
+    float floats[16];
+    cr_assert_leq(count, 16);
+    for (size_t i = 0; i < count; i++)
+        floats[i] = (float)numbers[i];
+    add_attr_floats(t->node, name, count, floats);
 }
 
 static void put(tensor *t, size_t i, double x) {
@@ -100,7 +110,7 @@ static tensor *make_tensor(cnn_dtype dtype, const cnn_shape *shape, size_t count
 void node_attr_tensor(node_test *t, const char *name, cnn_dtype dtype, cnn_shape shape,
                       size_t count, const double *numbers) {
     tensor *made = make_tensor(dtype, &shape, count, numbers);
-    cr_assert(graph_add_attr_tensor(t->node, name, made));
+    add_attr_tensor(t->node, name, made);
     tensor_unref(made);
 }
 

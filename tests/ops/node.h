@@ -37,6 +37,7 @@ void node_end(node_test *t);
 void node_attr_ints(node_test *t, const char *name, size_t count, const int64_t *ints);
 void node_attr_int(node_test *t, const char *name, int64_t value);
 void node_attr_float(node_test *t, const char *name, double value);
+void node_attr_floats(node_test *t, const char *name, size_t count, const double *numbers);
 void node_attr_string(node_test *t, const char *name, const char *value);
 void node_attr_tensor(node_test *t, const char *name, cnn_dtype dtype, cnn_shape shape,
                       size_t count, const double *numbers);

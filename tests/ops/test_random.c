@@ -2,8 +2,10 @@
  * Random nodes of every definition: whatever infer accepts, eval must compute without touching
  * memory that is not its own and in bounded time; whatever infer refuses, it must refuse with a
  * sentence that names the operator. Numbers are not looked at. Meant to be run with sanitizers.
+ * CNN_TEST_OP and CNN_TEST_ROUNDS narrow and widen the search, CNN_TEST_VERBOSE shows its yield.
  */
 #include "node.h"
+#include "ops/families.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 
 #define ROUNDS_PER_DEFINITION 400
+#define MIN_ACCEPTED          2 /* of these; an infer that refuses everything would pass else */
 #define MAX_OUTPUT_BYTES      (1 << 20)
 #define MAX_INPUTS            9
 #define MAX_SECONDS           2.0
@@ -119,6 +122,14 @@ static void add_list(node_test *t, const char *name, int64_t rank) {
     node_attr_ints(t, name, MIN(count, 16), ints);
 }
 
+/* Mostly what sizes can be multiplied by. */
+static void add_scales(node_test *t, const char *name, int64_t rank) {
+    double floats[16];
+    for (int64_t i = 0; i < rank; i++)
+        floats[i] = one_in(40) ? random_real() : (double)random_in(2, 6) / 2;
+    node_attr_floats(t, name, (size_t)(one_in(20) ? random_in(0, 16) : rank), floats);
+}
+
 static void add_attribute(node_test *t, const char *name, const char *kind, int64_t rank) {
     if (strncmp(kind, "ints", 4) == 0)
         add_list(t, name, rank);
@@ -126,6 +137,8 @@ static void add_attribute(node_test *t, const char *name, const char *kind, int6
         node_attr_int(t, name, strcmp(name, "to") == 0 ? random_in(0, 17) : random_int());
     else if (strncmp(kind, "float", 5) == 0 && kind[5] != 's')
         node_attr_float(t, name, random_real());
+    else if (strncmp(kind, "floats", 6) == 0)
+        add_scales(t, name, rank);
     else if (strncmp(kind, "string", 6) == 0 && kind[6] != 's')
         node_attr_string(t, name, random_string());
     else if (strncmp(kind, "tensor", 6) == 0)
@@ -203,8 +216,9 @@ static void add_input(node_test *t) {
 /*
  * Inputs that stand a chance, a shape and a type each: x 3 to 5 axes, 4 four axes, a any, = as the
  * first, w and u a weight of Conv and ConvTranspose, c one for each channel, m for each output
- * channel, s a scalar, v one for each axis, p two, d one, A and B matrices to be multiplied, r and
- * R regions, n one for each of these; f float32, b uint8, l bool, i int64, I, L and F constants.
+ * channel, s a scalar, 1 and 2 as many, y the first without its first axis, v one for each axis, p
+ * two, d at most two axes, A and B matrices to be multiplied, r and R regions, n one for each of
+ * these; f float32, b uint8, l bool, i int64, I, L and F constants.
  */
 static const struct {
     const char *op, *inputs;
@@ -248,7 +262,7 @@ static const struct {
     {"GatherND", "xf ai"},
     {"Scatter", "af =i =f"},
     {"ScatterElements", "af =i =f"},
-    {"ScatterND", "af di df"},
+    {"ScatterND", "xf 1i yf"},
     {"QuantizeLinear", "xf cf cb"},
     {"DequantizeLinear", "xb cf cb"},
     {"Einsum", "Af Bf"},
@@ -264,6 +278,13 @@ static cnn_shape small_shape(int rank) {
     cnn_shape shape = {.rank = rank};
     for (int i = 0; i < rank; i++)
         shape.dims[i] = one_in(20) ? 0 : random_in(1, 4);
+    return shape;
+}
+
+static cnn_shape behind_first_axis(cnn_shape shape) {
+    shape.rank = MAX(shape.rank - 1, 0);
+    for (int i = 0; i < shape.rank; i++)
+        shape.dims[i] = shape.dims[i + 1];
     return shape;
 }
 
@@ -296,6 +317,8 @@ static cnn_shape recipe_shape(const node_test *t, char kind) {
         return DIMS(2 * first.rank);
     case 'd':
         return DIMS(random_in(0, 2));
+    case '1':
+        return DIMS(1);
     case '2':
         return DIMS(2);
     case 'A':
@@ -316,6 +339,8 @@ static cnn_shape recipe_shape(const node_test *t, char kind) {
         return DIMS(3, 5);
     case 'n':
         return DIMS(3);
+    case 'y':
+        return behind_first_axis(first);
     case '=':
         return first;
     default:
@@ -385,17 +410,26 @@ static bool try_node(const op_def *op, uint64_t seed) {
     return status == CNN_OK;
 }
 
+/* How many of `count` random nodes are accepted. */
+static uint64_t try_definition(const op_def *op, uint64_t first, uint64_t count) {
+    uint64_t accepted = 0;
+    for (uint64_t seed = first; seed < first + count; seed++)
+        accepted += try_node(op, seed);
+    if (getenv("CNN_TEST_VERBOSE"))
+        fprintf(stderr, "%-28s %3d: %llu of %llu accepted\n", op->name, op->since,
+                (unsigned long long)accepted, (unsigned long long)count);
+    return accepted;
+}
+
 Test(random, every_definition, .timeout = 600) {
     const char *wanted = getenv("CNN_TEST_OP"), *rounds = getenv("CNN_TEST_ROUNDS");
-    uint64_t count = rounds ? strtoull(rounds, NULL, 10) : ROUNDS_PER_DEFINITION;
-    for (size_t i = 0; op_definition(i); i++) {
-        const op_def *op = op_definition(i);
-        uint64_t accepted = 0;
-        if (wanted && strcmp(wanted, op->name) != 0) continue;
-        for (uint64_t seed = 0; seed < count; seed++)
-            accepted += try_node(op, seed + i * 1000003);
-        if (getenv("CNN_TEST_VERBOSE"))
-            fprintf(stderr, "%-28s %3d: %llu of %llu accepted\n", op->name, op->since,
-                    (unsigned long long)accepted, (unsigned long long)count);
-    }
+    uint64_t count = rounds ? strtoull(rounds, NULL, 10) : ROUNDS_PER_DEFINITION, seed = 0;
+    for (const op_def *const *family = op_families; *family; family++)
+        for (const op_def *op = *family; op->name; op++, seed += 1000003) {
+            if (wanted && strcmp(wanted, op->name) != 0) continue;
+            uint64_t accepted = try_definition(op, seed, count);
+            cr_assert(count < ROUNDS_PER_DEFINITION || accepted >= MIN_ACCEPTED,
+                      "of %s, version %d, only %llu are accepted", op->name, op->since,
+                      (unsigned long long)accepted);
+        }
 }

@@ -22,14 +22,7 @@ Test(resize, old_nearest_and_linear) {
     GIVES(t, DIMS(1, 8), 1, 1.5, 2, 2.5, 3, 3.5, 4, 4);
     node_end(t);
     t = node_begin("Upsample", 7);
-    cr_assert(graph_add_attr_float(t->node, "scales", 1)); /* becomes a list below */
-    attr *scales = &t->node->attrs[0];
-    free(scales->floats);
-    scales->floats = malloc(2 * sizeof(float));
-    scales->floats[0] = 2;
-    scales->floats[1] = 1;
-    scales->count = 2;
-    scales->kind = ATTR_FLOATS;
+    node_attr_floats(t, "scales", NUMBERS(2, 1));
     IN(t, DIMS(1, 2), 1, 2);
     GIVES(t, DIMS(2, 2), 1, 2, 1, 2);
     node_end(t);
