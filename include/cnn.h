@@ -209,6 +209,8 @@ size_t cnn_plan_output_count(const cnn_plan *plan);
 cnn_tensor_info cnn_plan_output(const cnn_plan *plan, size_t index);
 /* Bytes of activations of one session. */
 size_t cnn_plan_arena_bytes(const cnn_plan *plan);
+/* The most of them that are needed at one time: what no placement could undercut. */
+size_t cnn_plan_live_bytes(const cnn_plan *plan);
 
 /* One executed step: a node with whatever was fused into it. */
 typedef struct cnn_step_info {

@@ -51,34 +51,43 @@ static void insert_placed(placing *p, int buffer) {
     p->placed[at] = buffer;
 }
 
-static void measure_live(cnn_plan *plan) {
-    for (size_t s = 0; s <= plan->step_count; s++) {
-        size_t live = 0;
-        for (size_t i = 0; i < plan->buffer_count; i++) {
-            const plan_buffer *b = &plan->buffers[i];
-            if (b->parent < 0 && b->first <= (int)s && (int)s <= b->last) live += aligned(b->bytes);
-        }
-        plan->live_bytes = MAX(plan->live_bytes, live);
+/* Sets live_bytes from how the sum of live buffers changes from step to step. */
+static bool measure_live(cnn_plan *plan) {
+    ptrdiff_t *changes = calloc(plan->step_count + 2, sizeof(*changes)), live = 0;
+    if (!changes) return false;
+    for (size_t i = 0; i < plan->buffer_count; i++) {
+        const plan_buffer *b = &plan->buffers[i];
+        if (b->parent >= 0 || b->last < b->first) continue;
+        changes[b->first] += (ptrdiff_t)aligned(b->bytes);
+        changes[b->last + 1] -= (ptrdiff_t)aligned(b->bytes);
     }
+    for (size_t s = 0; s <= plan->step_count; s++) {
+        live += changes[s];
+        plan->live_bytes = MAX(plan->live_bytes, (size_t)live);
+    }
+    free(changes);
+    return true;
+}
+
+static bool place(placing *p, cnn_plan *plan) {
+    p->order = calloc(plan->buffer_count + 1, sizeof(int));
+    p->placed = calloc(plan->buffer_count + 1, sizeof(int));
+    if (!p->order || !p->placed) return false;
+    for (size_t i = 0; i < plan->buffer_count; i++)
+        if (plan->buffers[i].parent < 0) p->order[p->count++] = (int)i;
+    qsort_r(p->order, p->count, sizeof(int), by_size, plan->buffers);
+    for (size_t i = 0; i < p->count; i++) {
+        plan_buffer *b = &plan->buffers[p->order[i]];
+        b->offset = lowest_fit(p, b);
+        insert_placed(p, p->order[i]);
+        plan->arena_bytes = MAX(plan->arena_bytes, b->offset + aligned(b->bytes));
+    }
+    return true;
 }
 
 bool plan_place_memory(cnn_plan *plan) {
     placing p = {.plan = plan};
-    p.order = calloc(plan->buffer_count + 1, sizeof(int));
-    p.placed = calloc(plan->buffer_count + 1, sizeof(int));
-    if (p.order && p.placed) {
-        for (size_t i = 0; i < plan->buffer_count; i++)
-            if (plan->buffers[i].parent < 0) p.order[p.count++] = (int)i;
-        qsort_r(p.order, p.count, sizeof(int), by_size, plan->buffers);
-        for (size_t i = 0; i < p.count; i++) {
-            plan_buffer *b = &plan->buffers[p.order[i]];
-            b->offset = lowest_fit(&p, b);
-            insert_placed(&p, p.order[i]);
-            plan->arena_bytes = MAX(plan->arena_bytes, b->offset + aligned(b->bytes));
-        }
-        measure_live(plan);
-    }
-    bool ok = p.order && p.placed;
+    bool ok = place(&p, plan) && measure_live(plan);
     free(p.order);
     free(p.placed);
     return ok;

@@ -81,6 +81,10 @@ size_t cnn_plan_arena_bytes(const cnn_plan *plan) {
     return plan->arena_bytes;
 }
 
+size_t cnn_plan_live_bytes(const cnn_plan *plan) {
+    return plan->live_bytes;
+}
+
 size_t cnn_plan_step_count(const cnn_plan *plan) {
     return plan->step_count;
 }

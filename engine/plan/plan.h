@@ -80,9 +80,8 @@ struct cnn_plan {
     plan_port *inputs, *outputs;
     size_t input_count, output_count;
     size_t arena_bytes;
-    size_t
-        live_bytes;   /* the largest sum of buffers alive at one step: what no arena can undercut */
-    packed **weights; /* references */
+    size_t live_bytes; /* the largest sum of buffers alive at one step */
+    packed **weights;  /* references */
     size_t weight_count, weight_capacity;
 };
 
