@@ -6,7 +6,7 @@
 
 void *cnn_alloc_aligned(size_t bytes) {
     if (bytes > SIZE_MAX - CNN_ALIGN) return NULL;
-    size_t rounded = (MAX(bytes, 1) + CNN_ALIGN - 1) / CNN_ALIGN * CNN_ALIGN;
+    size_t rounded = DIV_UP(MAX(bytes, 1), CNN_ALIGN) * CNN_ALIGN;
     return aligned_alloc(CNN_ALIGN, rounded);
 }
 

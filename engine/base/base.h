@@ -10,6 +10,7 @@
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)       ((a) < (b) ? (a) : (b))
 #define MAX(a, b)       ((a) > (b) ? (a) : (b))
+#define DIV_UP(a, b)    ((a) / (b) + ((a) % (b) != 0)) /* neither negative */
 
 /* Alignment of every buffer that kernels touch: a cache line, and a vector of any instruction set.
  */

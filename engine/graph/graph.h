@@ -42,8 +42,7 @@ cnn_status tensor_adopt(cnn_dtype dtype, const cnn_shape *shape, void *data, ten
                         cnn_error *err);
 tensor *tensor_ref(tensor *t);
 void tensor_unref(tensor *t); /* accepts NULL */
-/* Element `i` of an integer, bool or float tensor, as a number; tensor_int truncates and saturates.
- */
+/* Element `i` as a number; tensor_int truncates and saturates. */
 int64_t tensor_int(const tensor *t, size_t i);
 double tensor_number(const tensor *t, size_t i);
 

@@ -1,7 +1,7 @@
 /* Tensors in memory: dense, row-major, shared by reference count. */
+#include "base/element.h"
 #include "graph/graph.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 /* Checks extents and computes `elements` and `bytes`. */
@@ -73,52 +73,24 @@ void tensor_unref(tensor *t) {
     free(t);
 }
 
-static int64_t saturate(double value) {
-    if (isnan(value)) return 0;
-    if (value >= 0x1p63) return INT64_MAX;
-    return value < -0x1p63 ? INT64_MIN : (int64_t)value;
-}
-
 int64_t tensor_int(const tensor *t, size_t i) {
-    switch (t->dtype) {
-    case CNN_UINT8:
-        return ((const uint8_t *)t->data)[i];
-    case CNN_INT8:
-        return ((const int8_t *)t->data)[i];
-    case CNN_UINT16:
-        return ((const uint16_t *)t->data)[i];
-    case CNN_INT16:
-        return ((const int16_t *)t->data)[i];
-    case CNN_INT32:
-        return ((const int32_t *)t->data)[i];
-    case CNN_UINT32:
-        return ((const uint32_t *)t->data)[i];
-    case CNN_INT64:
-        return ((const int64_t *)t->data)[i];
-    case CNN_UINT64:
-        return (int64_t)MIN(((const uint64_t *)t->data)[i], (uint64_t)INT64_MAX);
-    case CNN_BOOL:
-        return ((const uint8_t *)t->data)[i] != 0;
+    switch (number_class_of(t->dtype)) {
+    case NUMBER_REAL:
+        return int_of_double(real_at(t->dtype, t->data, i));
+    case NUMBER_SIGNED:
+        return int_at(t->dtype, t->data, i);
     default:
-        return saturate(tensor_number(t, i));
+        return (int64_t)MIN((uint64_t)int_at(t->dtype, t->data, i), (uint64_t)INT64_MAX);
     }
 }
 
 double tensor_number(const tensor *t, size_t i) {
-    switch (t->dtype) {
-    case CNN_FLOAT32:
-        return (double)((const float *)t->data)[i];
-    case CNN_FLOAT64:
-        return ((const double *)t->data)[i];
-    case CNN_FLOAT16:
-        return (double)cnn_half_to_float(((const uint16_t *)t->data)[i]);
-    case CNN_BFLOAT16:
-        return (double)cnn_bfloat16_to_float(((const uint16_t *)t->data)[i]);
-    case CNN_UINT64:
-        return (double)((const uint64_t *)t->data)[i];
-    case CNN_STRING:
-        return 0;
+    switch (number_class_of(t->dtype)) {
+    case NUMBER_REAL:
+        return real_at(t->dtype, t->data, i);
+    case NUMBER_SIGNED:
+        return (double)int_at(t->dtype, t->data, i);
     default:
-        return (double)tensor_int(t, i);
+        return (double)(uint64_t)int_at(t->dtype, t->data, i);
     }
 }

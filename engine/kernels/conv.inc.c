@@ -95,15 +95,11 @@ static void conv_pixels(const conv_panel *p, act_params act, int ya, int xa, int
     }
 }
 
-static int div_up(int a, int b) {
-    return (a + b - 1) / b;
-}
-
 /* Row y, in tiles of equal width as far as possible. */
 static void conv_row(const conv_panel *p, act_params act, int y, int width) {
-    int tiles = div_up(width, tile_max_r[p->blocks]);
+    int tiles = DIV_UP(width, tile_max_r[p->blocks]);
     for (int x = 0; tiles > 0; tiles--) {
-        int r = div_up(width - x, tiles), ra = (r + 1) / 2;
+        int r = DIV_UP(width - x, tiles), ra = (r + 1) / 2;
         conv_pixels(p, act, y, x, ra, y, x + ra, r - ra);
         x += r;
     }
@@ -111,9 +107,9 @@ static void conv_row(const conv_panel *p, act_params act, int y, int width) {
 
 /* Rows y and y + 1 together. */
 static void conv_row_pair(const conv_panel *p, act_params act, int y, int width) {
-    int tiles = div_up(width, tile_max_r[p->blocks] / 2);
+    int tiles = DIV_UP(width, tile_max_r[p->blocks] / 2);
     for (int x = 0; tiles > 0; tiles--) {
-        int r = div_up(width - x, tiles);
+        int r = DIV_UP(width - x, tiles);
         conv_pixels(p, act, y, x, r, y + 1, x, r);
         x += r;
     }
@@ -121,7 +117,7 @@ static void conv_row_pair(const conv_panel *p, act_params act, int y, int width)
 
 /* Narrow maps fill the registers only with two rows. */
 static bool conv_pairs_pay(int width, int max_r) {
-    return max_r > 1 && div_up(width, max_r / 2) < 2 * div_up(width, max_r);
+    return max_r > 1 && DIV_UP(width, max_r / 2) < 2 * DIV_UP(width, max_r);
 }
 
 static void conv_rows(const conv_panel *p, act_params act, int y0, int y1, int width) {
@@ -152,8 +148,8 @@ static int conv_chunk_rows(const conv_args *a, const conv_tile *t) {
                      a->kernel_w * sizeof(float);
     int chunk = (int)MIN(MAX(CONV_CACHED_BYTES / row, 2), (size_t)rows) & ~1;
     if (chunk == 0) return rows;
-    size_t chunked = weights > CONV_CACHED_BYTES ? weights * div_up(rows, chunk) : 0;
-    size_t whole = row * rows * div_up(t->ob1 - t->ob0, a->ob_group);
+    size_t chunked = weights > CONV_CACHED_BYTES ? weights * DIV_UP(rows, chunk) : 0;
+    size_t whole = row * rows * DIV_UP(t->ob1 - t->ob0, a->ob_group);
     return chunked <= whole ? chunk : rows;
 }
 

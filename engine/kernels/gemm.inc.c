@@ -52,9 +52,9 @@ static void gemm_tile_part(const gemm_args *a, size_t i, int r, size_t j, size_t
 static void kernel_gemm(const gemm_args *a, size_t j0, size_t j1) {
     size_t max_r = tile_max_r[GEMM_NB];
     for (size_t j = j0; j < j1; j += GEMM_PANEL) {
-        size_t columns = MIN(GEMM_PANEL, MIN(j1, a->n) - j), tiles = (a->m + max_r - 1) / max_r;
+        size_t columns = MIN(GEMM_PANEL, MIN(j1, a->n) - j), tiles = DIV_UP(a->m, max_r);
         for (size_t i = 0; tiles > 0; tiles--) {
-            int r = (int)((a->m - i + tiles - 1) / tiles);
+            int r = (int)(DIV_UP(a->m - i, tiles));
             if (columns == GEMM_PANEL)
                 gemm_tile(a, i, r, j, a->out + i * a->ldo + j, a->ldo);
             else

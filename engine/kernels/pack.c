@@ -19,11 +19,11 @@ typedef struct conv_panels {
 static conv_panels conv_panels_of(int oc, int ic_per_group, int kh, int kw, int groups,
                                   int in_lanes) {
     assert(oc % groups == 0 && (groups == 1 || oc / groups % LANES == 0));
-    int group_ibs = (ic_per_group + in_lanes - 1) / in_lanes;
+    int group_ibs = DIV_UP(ic_per_group, in_lanes);
     size_t taps = (size_t)kh * kw;
     return (conv_panels){
         .group_oc = oc / groups,
-        .group_obs = (oc / groups + LANES - 1) / LANES,
+        .group_obs = DIV_UP(oc / groups, LANES),
         .group_ibs = group_ibs,
         .taps = taps,
         .k = group_ibs * taps * in_lanes,
@@ -75,7 +75,7 @@ void conv_pack(const float *weights, int oc, int ic_per_group, int kh, int kw, i
 }
 
 size_t depthwise_packed_floats(int c, int kh, int kw) {
-    return (size_t)((c + LANES - 1) / LANES) * kh * kw * LANES;
+    return (size_t)DIV_UP(c, LANES) * kh * kw * LANES;
 }
 
 void depthwise_pack(const float *weights, int c, int kh, int kw, float *packed) {
@@ -87,7 +87,7 @@ void depthwise_pack(const float *weights, int c, int kh, int kw, float *packed) 
 }
 
 size_t gemm_packed_floats(size_t k, size_t n, size_t panel) {
-    return (n + panel - 1) / panel * panel * k;
+    return DIV_UP(n, panel) * panel * k;
 }
 
 /* Rows of b (K, N) are runs already. */

@@ -15,7 +15,7 @@ typedef struct pool_taps {
 /* The window starts at `start` of an axis of `size` cells, padded by `pad_end` behind. */
 static pool_taps pool_taps_of(int start, int size, int pad_end, int kernel, int dilation) {
     pool_taps t = {.last = kernel, .padded = kernel};
-    if (start < 0) t.first = MIN((-start + dilation - 1) / dilation, kernel);
+    if (start < 0) t.first = MIN(DIV_UP(-start, dilation), kernel);
     if (start + (kernel - 1) * dilation >= size)
         t.last = MAX((size - start + dilation - 1) / dilation, t.first);
     if (start + (kernel - 1) * dilation >= size + pad_end)

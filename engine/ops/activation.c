@@ -132,8 +132,8 @@ static void clip_eval(const graph_node *node, const tensor *const *in, tensor *c
     if (class == NUMBER_REAL) {
         double p[] = {(double)graph_attr_float(node, "min", -INFINITY),
                       (double)graph_attr_float(node, "max", INFINITY)};
-        if (low) p[0] = number_at(low, 0);
-        if (high) p[1] = number_at(high, 0);
+        if (low) p[0] = tensor_number(low, 0);
+        if (high) p[1] = tensor_number(high, 0);
         eval_real_map(in[0], out[0], clip, p);
         return;
     }

@@ -110,7 +110,7 @@ static double mask_bias(const attention *a, int64_t n, int64_t head, int64_t i, 
     const int64_t *s = a->of_mask.strides;
     size_t at = (size_t)(n * s[0] + head * s[1] + i * s[2] + j * s[3]);
     if (a->mask->dtype == CNN_BOOL) return int_at(CNN_BOOL, a->mask->data, at) ? 0 : -INFINITY;
-    return number_at(a->mask, at);
+    return tensor_number(a->mask, at);
 }
 
 static double score(const attention *a, int64_t n, int64_t head, int64_t i, int64_t j) {
@@ -119,7 +119,7 @@ static double score(const attention *a, int64_t n, int64_t head, int64_t i, int6
     int64_t shared = head / (a->q.heads / a->k.heads);
     size_t q = heads_offset(&a->q, n, head, i), k = heads_offset(&a->k, n, shared, j);
     for (int64_t d = 0; d < a->q.size; d++)
-        sum += number_at(a->q.t, q + (size_t)d) * number_at(a->k.t, k + (size_t)d);
+        sum += tensor_number(a->q.t, q + (size_t)d) * tensor_number(a->k.t, k + (size_t)d);
     sum *= a->scale;
     if (a->softcap > 0) sum = a->softcap * tanh(sum / a->softcap);
     return sum + bias;
@@ -139,7 +139,7 @@ static void attend(const attention *a, int64_t n, int64_t head, int64_t i, int64
         size_t v = heads_offset(&a->v, n, shared, j) + (size_t)first;
         total += weight;
         for (size_t d = 0; d < count && weight != 0; d++)
-            sums[d] += weight * number_at(a->v.t, v + d);
+            sums[d] += weight * tensor_number(a->v.t, v + d);
     }
     size_t at = heads_offset(&a->y, n, head, i) + (size_t)first;
     for (size_t d = 0; d < count; d++)

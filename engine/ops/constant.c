@@ -132,7 +132,7 @@ static cnn_status range_infer(graph *g, graph_node *node, cnn_error *err) {
     for (size_t i = 0; i < 3; i++) {
         TRY(op_expect_scalar(g, node, i, err));
         TRY(op_need_constant(g, node, i, names[i], err));
-        numbers[i] = number_at(op_constant(g, node, i), 0);
+        numbers[i] = tensor_number(op_constant(g, node, i), 0);
     }
     double count = ceil((numbers[1] - numbers[0]) / numbers[2]);
     if (numbers[2] == 0 || !(count <= (double)GRAPH_MAX_EXTENT))
@@ -148,7 +148,7 @@ static void range_eval(const graph_node *node, const tensor *const *in, tensor *
     cnn_dtype dtype = out[0]->dtype;
     for (size_t i = 0; i < out[0]->elements; i++)
         if (number_class_of(dtype) == NUMBER_REAL)
-            number_put(out[0], i, number_at(in[0], 0) + (double)i * number_at(in[2], 0));
+            number_put(out[0], i, tensor_number(in[0], 0) + (double)i * tensor_number(in[2], 0));
         else
             int_put(dtype, out[0]->data, i,
                     (int64_t)((uint64_t)int_at(dtype, in[0]->data, 0) +
@@ -221,7 +221,7 @@ static cnn_status non_zero_infer(graph *g, graph_node *node, cnn_error *err) {
     const tensor *x = op_constant(g, node, 0);
     cnn_shape out = {.rank = 2, .dims = {x->shape.rank, 0}};
     for (size_t i = 0; i < x->elements; i++)
-        out.dims[1] += number_at(x, i) != 0;
+        out.dims[1] += tensor_number(x, i) != 0;
     return op_set_output(g, node, 0, CNN_INT64, &out, err);
 }
 
@@ -230,7 +230,7 @@ static void non_zero_eval(const graph_node *node, const tensor *const *in, tenso
     int64_t *y = out[0]->data, count = out[0]->shape.dims[1], column = 0;
     for (size_t at = 0; at < in[0]->elements && column < count; at++) {
         size_t rest = at;
-        if (number_at(in[0], at) == 0) continue;
+        if (tensor_number(in[0], at) == 0) continue;
         for (int i = in[0]->shape.rank - 1; i >= 0; i--) {
             y[i * count + column] = (int64_t)(rest % (size_t)in[0]->shape.dims[i]);
             rest /= (size_t)in[0]->shape.dims[i];

@@ -157,33 +157,29 @@ static cnn_status pack_depthwise_weights(plan_builder *b, const conv_form *f, co
 
 /* ---- cutting into tiles ---- */
 
-static int ceil_div(int a, int b) {
-    return (a + b - 1) / b;
-}
-
 /*
  * Cuts an image's output into about `wanted` tiles. A tile reads its panels' weights and its rows'
  * inputs; whichever is larger in all is what should be cut first.
  */
 static void cut(conv_step *s, size_t weight_floats, size_t wanted) {
     const conv_args *a = &s->a;
-    int per_group = (int)MIN((wanted + (size_t)a->groups - 1) / (size_t)a->groups, 4096);
+    int per_group = (int)MIN(DIV_UP(wanted, (size_t)a->groups), 4096);
     bool panels_first = weight_floats > a->in.image_pitch;
     int first = panels_first ? s->panels_per_group : a->out.h;
     int second = panels_first ? a->out.h : s->panels_per_group;
     int cut_first = MIN(first, per_group);
-    int cut_second = MIN(second, ceil_div(per_group, cut_first));
-    s->panel_chunk = ceil_div(s->panels_per_group, panels_first ? cut_first : cut_second);
-    s->panel_chunks = ceil_div(s->panels_per_group, s->panel_chunk);
-    s->row_chunk = ceil_div(a->out.h, panels_first ? cut_second : cut_first);
-    s->row_chunks = ceil_div(a->out.h, s->row_chunk);
+    int cut_second = MIN(second, DIV_UP(per_group, cut_first));
+    s->panel_chunk = DIV_UP(s->panels_per_group, panels_first ? cut_first : cut_second);
+    s->panel_chunks = DIV_UP(s->panels_per_group, s->panel_chunk);
+    s->row_chunk = DIV_UP(a->out.h, panels_first ? cut_second : cut_first);
+    s->row_chunks = DIV_UP(a->out.h, s->row_chunk);
 }
 
 static size_t wanted_tiles(const plan_builder *b, uint64_t macs, int images) {
     if (b->threads == 1) return 1;
     size_t most = (size_t)b->threads * TILES_PER_THREAD;
     size_t tiles = (size_t)MIN(macs / TILE_MACS + 1, most);
-    return (tiles + (size_t)images - 1) / (size_t)images;
+    return DIV_UP(tiles, (size_t)images);
 }
 
 static void conv_tile_run(void *args, size_t index) {
@@ -300,7 +296,7 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
     conv_step s = {.kernels = b->kernels, .a = dense_args(node, f, &io, joined)};
     s.blocks_per_group = out->blocks / s.a.groups;
     s.a.ob_group = b->kernels->conv_tiling(in->lanes, s.blocks_per_group, out->w).ob_group;
-    s.panels_per_group = ceil_div(s.blocks_per_group, s.a.ob_group);
+    s.panels_per_group = DIV_UP(s.blocks_per_group, s.a.ob_group);
     status = pack_conv_weights(b, f, joined, in->lanes, s.a.ob_group, &s.a.weights, err);
     if (status == CNN_OK)
         status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);

@@ -106,7 +106,7 @@ static void load_view_reals(const view *v, const tensor *t, size_t start, size_t
         return;
     }
     for (size_t i = 0; i < n; i++)
-        x[i] = number_at(t, offsets[i]);
+        x[i] = tensor_number(t, offsets[i]);
 }
 
 static void load_view_ints(const view *v, const tensor *t, size_t start, size_t n, int64_t *x) {

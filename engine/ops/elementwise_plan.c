@@ -94,8 +94,7 @@ static cnn_status lower_unary_plain(plan_builder *b, const graph_node *node, act
     if (status != CNN_OK) return status;
     unary_plain s = {.kernels = b->kernels, .act = act};
     cnn_shape_elements(&b->g->values[node->outputs[0]].shape, &s.count);
-    if (!plan_add_step(b, "unary", unary_plain_run, plan_chunks(s.count, TILE_FLOATS), &s,
-                       sizeof(s)))
+    if (!plan_add_step(b, "unary", unary_plain_run, DIV_UP(s.count, TILE_FLOATS), &s, sizeof(s)))
         return cnn_fail_memory(err, sizeof(s));
     plan_connect_read(b, offsetof(unary_plain, in), &in);
     plan_connect_write(b, offsetof(unary_plain, out), &out);
@@ -307,8 +306,7 @@ static cnn_status lower_binary_plain(plan_builder *b, const graph_node *node, co
                       .scalar = f->kind == OPERAND_SCALAR,
                       .swapped = f->swapped};
     cnn_shape_elements(&b->g->values[node->outputs[0]].shape, &s.count);
-    if (!plan_add_step(b, "binary", binary_plain_run, plan_chunks(s.count, TILE_FLOATS), &s,
-                       sizeof(s)))
+    if (!plan_add_step(b, "binary", binary_plain_run, DIV_UP(s.count, TILE_FLOATS), &s, sizeof(s)))
         return cnn_fail_memory(err, sizeof(s));
     plan_connect_read(b, offsetof(binary_plain, a), &in);
     plan_connect_read(b, offsetof(binary_plain, b), &other);
@@ -384,7 +382,7 @@ static cnn_status pack_batch_normalization(plan_builder *b, const graph_node *no
                         graph_attr_float(node, "epsilon", 1e-5f),
                         t[0]->elements,
                         0};
-    p.padded = *padded = (p.channels + LANES - 1) / LANES * LANES;
+    p.padded = *padded = DIV_UP(p.channels, LANES) * LANES;
     weight_key key = weight_key_begin("affine");
     weight_key_add(&key, &p.epsilon, sizeof(p.epsilon));
     for (size_t i = 0; i < 4; i++)
@@ -454,7 +452,7 @@ cnn_status lrn_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
                         .beta = graph_attr_float(node, "beta", 0.75f),
                         .bias = graph_attr_float(node, "bias", 1.0f)}};
     s.rows = (int)MIN(MAX(TILE_FLOATS / row, 1), (size_t)g->h);
-    s.chunks = (g->h + s.rows - 1) / s.rows;
+    s.chunks = DIV_UP(g->h, s.rows);
     if (!plan_add_step(b, "lrn", lrn_run, (size_t)g->n * (size_t)s.chunks, &s, sizeof(s)))
         return cnn_fail_memory(err, sizeof(s));
     plan_connect_read_blocked(b, offsetof(lrn_step, a.in), &in);

@@ -77,9 +77,9 @@ static cnn_status lower_product(plan_builder *b, const graph_node *node, const p
         status = plan_pack_vector(b, p->c, p->beta, p->n, panel, &s.a.bias, err);
     if (status != CNN_OK) return status;
     size_t tiles = b->threads == 1 ? 1 : (size_t)b->threads * TILES_PER_THREAD;
-    s.columns = MAX(plan_chunks(p->n, tiles), TILE_WEIGHTS / MAX(p->k, 1));
-    s.columns = plan_chunks(MAX(s.columns, 1), panel) * panel;
-    if (!plan_add_step(b, "gemm", gemm_run, plan_chunks(p->n, s.columns), &s, sizeof(s)))
+    s.columns = MAX(DIV_UP(p->n, tiles), TILE_WEIGHTS / MAX(p->k, 1));
+    s.columns = DIV_UP(MAX(s.columns, 1), panel) * panel;
+    if (!plan_add_step(b, "gemm", gemm_run, DIV_UP(p->n, s.columns), &s, sizeof(s)))
         return cnn_fail_memory(err, sizeof(s));
     plan_connect_read(b, offsetof(gemm_step, a.a), &in);
     plan_connect_write(b, offsetof(gemm_step, a.out), &out);

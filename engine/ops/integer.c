@@ -25,7 +25,7 @@ static const layout linear_layout = {3, 2, 5, 1, 4, 6, 7, 8};
 
 /* One of a scalar-or-vector parameter; absent ones are `fallback`. */
 static double parameter(const tensor *t, size_t i, double fallback) {
-    return t ? number_at(t, t->elements == 1 ? 0 : i) : fallback;
+    return t ? tensor_number(t, t->elements == 1 ? 0 : i) : fallback;
 }
 
 /* Input `i` (0: none) is one value, or one for each of `length` positions. */
@@ -74,8 +74,8 @@ static void put_sum(const graph_node *node, const layout *l, const tensor *const
     }
     float scale = (float)parameter(argument(node, in, l->a_scale), row, 1) *
                   (float)parameter(argument(node, in, l->b_scale), column, 1) /
-                  (float)number_at(in[l->y_scale], 0);
-    double x = rint((double)sum * (double)scale) + number_at(in[l->y_zero], 0);
+                  (float)tensor_number(in[l->y_scale], 0);
+    double x = rint((double)sum * (double)scale) + tensor_number(in[l->y_zero], 0);
     bool is_signed = y->dtype == CNN_INT8;
     number_put(y, at, MIN(MAX(x, is_signed ? -128 : 0), is_signed ? 127 : 255));
 }

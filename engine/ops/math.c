@@ -113,14 +113,14 @@ static void bitwise_not_eval(const graph_node *node, const tensor *const *in, te
 static void is_nan_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
     (void)node;
     for (size_t i = 0; i < out[0]->elements; i++)
-        int_put(CNN_BOOL, out[0]->data, i, isnan(number_at(in[0], i)));
+        int_put(CNN_BOOL, out[0]->data, i, isnan(tensor_number(in[0], i)));
 }
 
 static void is_inf_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
     bool negative = graph_attr_int(node, "detect_negative", 1) != 0;
     bool positive = graph_attr_int(node, "detect_positive", 1) != 0;
     for (size_t i = 0; i < out[0]->elements; i++) {
-        double x = number_at(in[0], i);
+        double x = tensor_number(in[0], i);
         int_put(CNN_BOOL, out[0]->data, i, isinf(x) && (x > 0 ? positive : negative));
     }
 }

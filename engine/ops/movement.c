@@ -70,7 +70,7 @@ static size_t split_listed(const splitting *s) {
 
 static int64_t split_length(const splitting *s, size_t i) {
     if (split_listed(s) > 0) return s->listed ? s->listed->ints[i] : tensor_int(s->input, i);
-    int64_t each = (s->extent + (int64_t)s->parts - 1) / (int64_t)s->parts;
+    int64_t each = DIV_UP(s->extent, (int64_t)s->parts);
     return MAX(MIN(each, s->extent - each * (int64_t)i), 0);
 }
 

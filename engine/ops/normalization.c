@@ -96,7 +96,8 @@ static void batch_moments(const batch_norm *p, const tensor *x, size_t c, double
 
 static void batch_norm_channel(const batch_norm *p, const tensor *const *in, tensor *y, size_t c,
                                double mean, double variance) {
-    double scale = number_at(in[1], c) / sqrt(variance + p->epsilon), bias = number_at(in[2], c);
+    double scale = tensor_number(in[1], c) / sqrt(variance + p->epsilon),
+           bias = tensor_number(in[2], c);
     for (size_t n = 0; n < p->batch; n++)
         for (size_t i = 0; i < p->plane; i++) {
             size_t at = (n * p->channels + c) * p->plane + i;
@@ -109,13 +110,14 @@ static void batch_norm_eval(const graph_node *node, const tensor *const *in, ten
     batch_norm p = batch_norm_read(node, &in[0]->shape);
     tensor *running[2] = {eval_out(node, out, 1), eval_out(node, out, 2)};
     for (size_t c = 0; c < in[1]->elements; c++) {
-        double moments[2] = {number_at(in[3], c), number_at(in[4], c)};
+        double moments[2] = {tensor_number(in[3], c), tensor_number(in[4], c)};
         if (p.training) batch_moments(&p, in[0], c, &moments[0], &moments[1]);
         batch_norm_channel(&p, in, out[0], c, moments[0], moments[1]);
         for (size_t i = 0; i < 2; i++)
             if (running[i])
                 number_put(running[i], c,
-                           number_at(in[3 + i], c) * p.momentum + moments[i] * (1 - p.momentum));
+                           tensor_number(in[3 + i], c) * p.momentum +
+                               moments[i] * (1 - p.momentum));
     }
 }
 

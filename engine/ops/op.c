@@ -103,7 +103,7 @@ static int64_t window_span(const op_window *w, int i) {
 }
 
 static void set_same_pads(op_window *w, int i, bool upper) {
-    int64_t out = (w->in[i] + w->stride[i] - 1) / w->stride[i];
+    int64_t out = DIV_UP(w->in[i], w->stride[i]);
     int64_t total = MAX((out - 1) * w->stride[i] + window_span(w, i) - w->in[i], 0);
     w->pad_begin[i] = upper ? total / 2 : total - total / 2;
     w->pad_end[i] = total - w->pad_begin[i];

@@ -47,8 +47,8 @@ static cnn_status read_granularity(const graph_node *node, const cnn_shape *x,
     }
     bool fits = scale->rank == x->rank && block <= GRAPH_MAX_EXTENT;
     for (int i = 0; fits && i < x->rank; i++)
-        fits = i == axis ? scale->dims[i] == (x->dims[i] + block - 1) / block
-                         : scale->dims[i] == x->dims[i];
+        fits =
+            i == axis ? scale->dims[i] == DIV_UP(x->dims[i], block) : scale->dims[i] == x->dims[i];
     if (!fits) return fail_scale(node, scale, x, err);
     out->block = (size_t)block;
     out->scales = (size_t)scale->dims[axis];
@@ -120,8 +120,8 @@ static void quantize_eval(const graph_node *node, const tensor *const *in, tenso
     if (read_granularity(node, &x->shape, &scale->shape, &p, NULL) != CNN_OK) return;
     for (size_t at = 0; at < x->elements; at++) {
         size_t s = scale_index(&p, at);
-        double q = rint(rounded(type, number_at(x, at) / number_at(scale, s)));
-        put_saturated(out[0], at, q + (zero ? number_at(zero, s) : 0));
+        double q = rint(rounded(type, tensor_number(x, at) / tensor_number(scale, s)));
+        put_saturated(out[0], at, q + (zero ? tensor_number(zero, s) : 0));
     }
 }
 
@@ -147,8 +147,8 @@ static void dequantize_eval(const graph_node *node, const tensor *const *in, ten
     if (read_granularity(node, &x->shape, &scale->shape, &p, NULL) != CNN_OK) return;
     for (size_t at = 0; at < x->elements; at++) {
         size_t s = scale_index(&p, at);
-        double offset = zero ? number_at(zero, s) : 0;
-        number_put(out[0], at, (number_at(x, at) - offset) * number_at(scale, s));
+        double offset = zero ? tensor_number(zero, s) : 0;
+        number_put(out[0], at, (tensor_number(x, at) - offset) * tensor_number(scale, s));
     }
 }
 

@@ -120,8 +120,8 @@ static double real_pass(reduction r, const tensor *x, const view *group, size_t 
         view_offsets(group, start, n, offsets);
         for (size_t i = 0; i < n; i++) {
             size_t at = base + offsets[i];
-            sum =
-                real_step(r, sum, real ? real_at(x->dtype, x->data, at) : number_at(x, at), shift);
+            sum = real_step(r, sum, real ? real_at(x->dtype, x->data, at) : tensor_number(x, at),
+                            shift);
         }
     }
     return sum;

@@ -148,7 +148,7 @@ static cnn_status apply_scales(const graph_node *node, const axis_list *l, const
                                const attr *listed, resize *r, cnn_error *err) {
     for (size_t i = 0; i < l->count; i++) {
         int a = l->axes[i];
-        double scale = scales ? number_at(scales, i) : (double)listed->floats[i];
+        double scale = scales ? tensor_number(scales, i) : (double)listed->floats[i];
         double extent = (double)r->in[a] * scale;
         if (!(scale > 0) || !(extent <= (double)GRAPH_MAX_EXTENT))
             return op_fail(node, err, CNN_INVALID_MODEL, "scales[%zu] is %g for an extent of %lld",
@@ -184,8 +184,8 @@ static cnn_status resize_read(const graph_node *node, const cnn_shape *x, const 
     else
         TRY(apply_scales(node, &l, args->scales, listed, &r, err));
     for (size_t i = 0; roi && roi->data && i < l.count; i++) { /* infer knows its shape only */
-        r.roi_start[l.axes[i]] = number_at(roi, i);
-        r.roi_end[l.axes[i]] = number_at(roi, l.count + i);
+        r.roi_start[l.axes[i]] = tensor_number(roi, i);
+        r.roi_end[l.axes[i]] = tensor_number(roi, l.count + i);
     }
     *out = r;
     return CNN_OK;
@@ -318,7 +318,7 @@ typedef struct walk {
 /* Weighted sum over axes `a` and following; `offset` is that of the positions on those before. */
 static double weighted_sum(const walk *w, int a, size_t offset) {
     const resize *r = w->r;
-    if (a == r->rank) return number_at(w->x, offset);
+    if (a == r->rank) return tensor_number(w->x, offset);
     const taps *t = &w->taps[a];
     offset *= (size_t)r->in[a];
     if (t->single) return weighted_sum(w, a + 1, offset + (size_t)t->first);

@@ -124,7 +124,7 @@ static void align_region(const graph_node *node, const tensor *const *in, tensor
     bool largest = strcmp(graph_attr_string(node, "mode", "avg"), "max") == 0;
     double scale = (double)graph_attr_float(node, "spatial_scale", 1), corner[4];
     for (size_t i = 0; i < 4; i++)
-        corner[i] = number_at(in[1], 4 * region + i) * scale - (half_pixel ? 0.5 : 0);
+        corner[i] = tensor_number(in[1], 4 * region + i) * scale - (half_pixel ? 0.5 : 0);
     int64_t ratio = graph_attr_int(node, "sampling_ratio", 0), image = tensor_int(in[2], region);
     if (image < 0 || image >= x[0]) return;
     bins h = bins_of(corner[0], corner[2], o[3], ratio, half_pixel, x[3]);
@@ -178,7 +178,7 @@ static void pool_region(const graph_node *node, const tensor *const *in, tensor 
     const int64_t *x = in[0]->shape.dims, *o = y->shape.dims;
     double scale = (double)graph_attr_float(node, "spatial_scale", 1), numbers[5];
     for (size_t i = 0; i < 5; i++)
-        numbers[i] = number_at(in[1], 5 * region + i) * (i > 0 ? scale : 1);
+        numbers[i] = tensor_number(in[1], 5 * region + i) * (i > 0 ? scale : 1);
     int64_t image = int_of_double(numbers[0]);
     if (image < 0 || image >= x[0]) return;
     size_t at = region * (size_t)o[1] * (size_t)o[2] * (size_t)o[3];

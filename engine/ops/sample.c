@@ -124,7 +124,7 @@ static double weighted_sum(const tensor *x, const axis axes[3], size_t plane) {
                 for (int a = 0; a < 3; a++)
                     offset = offset * (size_t)axes[a].extent + (size_t)at[a];
                 sum += axes[0].weight[i] * axes[1].weight[j] * axes[2].weight[k] *
-                       number_at(x, offset);
+                       tensor_number(x, offset);
             }
     return sum;
 }
@@ -146,7 +146,7 @@ static void sample_eval(const graph_node *node, const tensor *const *in, tensor 
         size_t n = at / points;
         for (int i = 0; i < spatial; i++)
             set_taps(&axes[i], m, p, align,
-                     number_at(grid, at * (size_t)spatial + (size_t)(spatial - 1 - i)));
+                     tensor_number(grid, at * (size_t)spatial + (size_t)(spatial - 1 - i)));
         for (size_t c = 0; c < channels; c++)
             number_put(out[0], (n * channels + c) * points + at % points,
                        weighted_sum(x, axes, n * channels + c));
@@ -185,13 +185,13 @@ static void affine_eval(const graph_node *node, const tensor *const *in, tensor 
     for (size_t at = 0; at < out[0]->elements; at++) {
         size_t n = at / d / points, point = at / d % points, row = at % d;
         size_t theta = (n * d + row) * (d + 1);
-        double sum = number_at(in[0], theta + d);
+        double sum = tensor_number(in[0], theta + d);
         for (int i = spatial - 1; i >= 0; i--) { /* the innermost axis is the first number */
             double extent = (double)dims[1 + i], o = (double)(point % (size_t)dims[1 + i]);
             double coordinate =
                 align ? (extent > 1 ? 2 * o / (extent - 1) - 1 : -1) : (2 * o + 1) / extent - 1;
             point /= (size_t)dims[1 + i];
-            sum += number_at(in[0], theta + (size_t)(spatial - 1 - i)) * coordinate;
+            sum += tensor_number(in[0], theta + (size_t)(spatial - 1 - i)) * coordinate;
         }
         number_put(out[0], at, sum);
     }

@@ -74,7 +74,7 @@ static bool make_geometry(const graph_value *v, int lanes, halo h, blocked *out,
                      .h = (int)v->shape.dims[2],
                      .w = (int)v->shape.dims[3],
                      .lanes = lanes,
-                     .blocks = (int)((v->shape.dims[1] + lanes - 1) / lanes),
+                     .blocks = (int)(DIV_UP(v->shape.dims[1], lanes)),
                      .top = h.top,
                      .left = h.left,
                      .bottom = h.bottom,
@@ -120,7 +120,7 @@ static cnn_status part_of_whole(plan_builder *b, int value, plan_blocked *out, c
     }
     *out = whole->wide;
     out->geometry.c = (int)b->g->values[value].shape.dims[1];
-    out->geometry.blocks = (out->geometry.c + LANES - 1) / LANES;
+    out->geometry.blocks = DIV_UP(out->geometry.c, LANES);
     out->place.offset += (size_t)v->first_block * out->geometry.block_pitch * sizeof(float);
     return CNN_OK;
 }
@@ -364,8 +364,8 @@ cnn_status plan_pack_vector(plan_builder *b, const tensor *t, float factor, size
         weight_key_add(&key, &factor, sizeof(factor));
         weight_key_add(&key, t->data, t->bytes);
     }
-    return plan_pack(b, &key, (count + multiple - 1) / multiple * multiple,
-                     t ? pack_vector : pack_nothing, &p, out, err);
+    return plan_pack(b, &key, DIV_UP(count, multiple) * multiple, t ? pack_vector : pack_nothing,
+                     &p, out, err);
 }
 
 bool plan_same_pitches(const blocked *a, const blocked *b) {
@@ -393,7 +393,7 @@ rows_grid plan_rows_grid(const blocked *out, size_t floats) {
     size_t rows = MAX(floats / row, 1);
     rows_grid g = {.blocks = out->blocks, .h = out->h};
     g.rows = (int)MIN(rows, (size_t)out->h);
-    g.chunks = (out->h + g.rows - 1) / g.rows;
+    g.chunks = DIV_UP(out->h, g.rows);
     return g;
 }
 

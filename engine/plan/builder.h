@@ -120,11 +120,6 @@ rows_grid plan_rows_grid(const blocked *out, size_t floats);
 size_t plan_rows_tiles(const rows_grid *g, int n);
 rows_tile plan_rows_tile(const rows_grid *g, size_t index);
 
-/* Cuts [0, count) into tiles of `grain` elements. */
-static inline size_t plan_chunks(size_t count, size_t grain) {
-    return (count + grain - 1) / grain;
-}
-
 /* Runs a node through its operator's eval; works for every operator. */
 cnn_status plan_lower_eval(plan_builder *b, const graph_node *node, cnn_error *err);
 

@@ -17,7 +17,7 @@ typedef struct placing {
 } placing;
 
 static size_t aligned(size_t bytes) {
-    return (bytes + CNN_ALIGN - 1) / CNN_ALIGN * CNN_ALIGN;
+    return DIV_UP(bytes, CNN_ALIGN) * CNN_ALIGN;
 }
 
 static int by_size(const void *a, const void *b, void *buffers) {

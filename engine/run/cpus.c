@@ -28,7 +28,7 @@ static bool read_line(const char *path, char *line, size_t size) {
 /* CPUs that quota and period allow; 0: no limit. */
 static int cpus_of(long long quota, long long period) {
     if (quota <= 0 || period <= 0) return 0;
-    long long cpus = (quota + period - 1) / period;
+    long long cpus = DIV_UP(quota, period);
     return cpus > 1 << 20 ? 0 : (int)cpus;
 }
 
