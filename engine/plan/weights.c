@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 void weight_store_init(weight_store *s) {
     *s = (weight_store){0};
@@ -20,38 +21,23 @@ size_t weight_store_bytes(weight_store *s) {
     return bytes;
 }
 
-/* Multiply-and-fold of two 64-bit words, the mixing step of wyhash (Wang Yi, 2019). */
-static uint64_t mix(uint64_t x, uint64_t y) {
-    __uint128_t product = (__uint128_t)x * y;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 weight_key weight_key_begin(const char *tag) {
-    weight_key key = {UINT64_C(0x9E3779B97F4A7C15), UINT64_C(0xD1B54A32D192ED03)};
+    weight_key key = {0, 0};
     weight_key_add(&key, tag, strlen(tag));
     return key;
 }
 
 void weight_key_add(weight_key *key, const void *data, size_t bytes) {
-    const uint64_t k1 = UINT64_C(0xA0761D6478BD642F), k2 = UINT64_C(0xE7037ED1A0B428DB);
-    const unsigned char *p = data;
-    uint64_t a = key->a ^ bytes, b = key->b + bytes;
-    for (; bytes >= 16; p += 16, bytes -= 16) {
-        uint64_t w[2];
-        memcpy(w, p, 16);
-        a = mix(w[0] ^ k1 ^ a, w[1] ^ k2);
-        b = mix(w[0] ^ k2, w[1] ^ k1 ^ b) + b;
-    }
-    uint64_t w[2] = {0, 0};
-    memcpy(w, p, bytes);
-    key->a = mix(w[0] ^ k1 ^ a, w[1] ^ k2);
-    key->b = mix(w[0] ^ k2, w[1] ^ k1 ^ b) + b;
+    XXH128_hash_t part = XXH3_128bits(data, bytes);
+    uint64_t chain[] = {key->a, key->b, part.low64, part.high64, bytes};
+    XXH128_hash_t whole = XXH3_128bits(chain, sizeof(chain));
+    *key = (weight_key){whole.low64, whole.high64};
 }
 
 /* Called with the lock held. */
-static packed *find(const weight_store *s, const weight_key *key) {
+static packed *find(const weight_store *s, const weight_key *key, size_t bytes) {
     for (packed *p = s->first; p; p = p->next)
-        if (p->key.a == key->a && p->key.b == key->b) return p;
+        if (p->key.a == key->a && p->key.b == key->b && p->bytes == bytes) return p;
     return NULL;
 }
 
@@ -79,7 +65,7 @@ cnn_status weight_store_get(weight_store *s, const weight_key *key, size_t float
     if (!cnn_mul_size(floats, sizeof(float), &bytes))
         return cnn_fail(err, CNN_LIMIT, "a packed weight of %zu elements is too large", floats);
     pthread_mutex_lock(&s->lock);
-    packed *p = find(s, key);
+    packed *p = find(s, key, bytes);
     if (!p) {
         p = add(s, key, bytes);
         if (p) pack(arg, p->data);

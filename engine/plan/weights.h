@@ -9,7 +9,11 @@
 
 #include <pthread.h>
 
-/* A 128-bit fingerprint of what a packing is made from. */
+/*
+ * A fingerprint of what a packing is made from: XXH3 (Yann Collet), of 128 bits, which are taken
+ * for the content. It withstands chance, and who makes two weights for one key harms only the model
+ * that holds both.
+ */
 typedef struct weight_key {
     uint64_t a, b;
 } weight_key;
@@ -38,7 +42,9 @@ weight_key weight_key_begin(const char *tag);
 void weight_key_add(weight_key *key, const void *data, size_t bytes);
 
 typedef void weight_pack_fn(const void *arg, float *out);
-/* The packing of that key, made by `pack` (into zeroed memory) if it is not there yet; a reference.
+/*
+ * The packing of that key and size, made by `pack` (into zeroed memory) if it is not there yet; a
+ * reference.
  */
 cnn_status weight_store_get(weight_store *s, const weight_key *key, size_t floats,
                             weight_pack_fn *pack, const void *arg, packed **out, cnn_error *err);

@@ -41,6 +41,7 @@ void tsan_test_add(tsan_test *test);
     } while (0)
 #define cr_assert_not(condition, ...) cr_assert(!(condition))
 #define cr_assert_eq(a, b, ...)       cr_assert((a) == (b))
+#define cr_assert_neq(a, b, ...)      cr_assert((a) != (b))
 #define cr_assert_lt(a, b, ...)       cr_assert((a) < (b))
 #define cr_assert_leq(a, b, ...)      cr_assert((a) <= (b))
 #define cr_assert_geq(a, b, ...)      cr_assert((a) >= (b))
