@@ -9,8 +9,8 @@
  */
 #include "plan/build.h"
 
+#include "model/model.h"
 #include "ops/lower.h"
-#include "run/model.h"
 #include "run/runtime.h"
 
 #include <assert.h>

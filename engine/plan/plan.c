@@ -1,8 +1,8 @@
 /* The public plan: creation, reference counts, questions. */
 #include "plan/plan.h"
 
+#include "model/model.h"
 #include "passes/passes.h"
-#include "run/model.h"
 
 #include <stdlib.h>
 

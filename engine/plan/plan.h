@@ -11,7 +11,7 @@
 
 #include "graph/graph.h"
 #include "kernels/kernels.h"
-#include "plan/weights.h"
+#include "model/weights.h"
 
 /* Where a pointer in a step's arguments leads. */
 typedef enum reloc_kind {

@@ -6,7 +6,7 @@
 #define TESTS_PLAN_NETWORKS_H
 
 #include "graph/graph.h"
-#include "run/model.h"
+#include "model/model.h"
 
 #define SHAPE(...)                                                                                 \
     ((cnn_shape){.rank = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dims = {__VA_ARGS__}})

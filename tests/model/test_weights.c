@@ -1,5 +1,5 @@
 /* The store of packed weights. */
-#include "plan/weights.h"
+#include "model/weights.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

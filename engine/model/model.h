@@ -1,9 +1,9 @@
 /* The model's inside. */
-#ifndef RUN_MODEL_H
-#define RUN_MODEL_H
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
 
 #include "graph/graph.h"
-#include "plan/weights.h"
+#include "model/weights.h"
 
 struct cnn_model {
     atomic_int refs;

@@ -2,8 +2,8 @@
  * Packed weights, shared by content: two plans of a model that need the same weights in the same
  * packing get the same memory.
  */
-#ifndef PLAN_WEIGHTS_H
-#define PLAN_WEIGHTS_H
+#ifndef MODEL_WEIGHTS_H
+#define MODEL_WEIGHTS_H
 
 #include "base/base.h"
 

@@ -1,5 +1,5 @@
 /* The store of packed weights: a list guarded by one lock, looked through when a plan is built. */
-#include "plan/weights.h"
+#include "model/weights.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The public model: a loaded graph, and the store of packed weights that its plans share. */
-#include "run/model.h"
+#include "model/model.h"
 
 #include "onnx/onnx.h"
 #include "ops/op.h"

@@ -1,6 +1,6 @@
 /* The layer table: the nodes of the original graph as they are before passes. */
+#include "model/model.h"
 #include "ops/op.h"
-#include "run/model.h"
 
 #include <stdlib.h>
 #include <string.h>
