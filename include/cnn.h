@@ -8,9 +8,11 @@
  *
  * Tensors cross this interface dense and row-major (NCHW for images), in host byte order. Functions
  * that can fail return a status and fill `err` (which may be NULL) with one sentence; `*out` is
- * written on success only. Every `..._free` accepts NULL. Runtime, models and plans may be used
- * from any number of threads at once. A plan keeps its model alive and a session its plan, so they
- * may be freed in any order; the runtime is freed last.
+ * written on success only. Each may return CNN_OUT_OF_MEMORY, and CNN_INVALID_ARGUMENT where a
+ * pointer that must be given is NULL; what else they return is said with them. An `index` must be
+ * less than what the `..._count` that belongs to it says. Every `..._free` accepts NULL. Runtime,
+ * models and plans may be used from any number of threads at once. A plan keeps its model alive and
+ * a session its plan, so they may be freed in any order; the runtime is freed last.
  */
 #ifndef CNN_H
 #define CNN_H
@@ -32,7 +34,7 @@ typedef enum cnn_status {
     CNN_INVALID_ARGUMENT, /* the caller's mistake */
     CNN_INVALID_MODEL,    /* the file is no ONNX model or breaks one of its rules */
     CNN_UNSUPPORTED,      /* valid, but an operator, type or form this library does not run */
-    CNN_NOT_FOUND,        /* no tensor, file or kernel of that name */
+    CNN_NOT_FOUND,        /* no tensor or file of that name */
     CNN_LIMIT,            /* larger than a stated limit */
     CNN_IO,               /* the file cannot be read */
     CNN_OUT_OF_MEMORY,
@@ -85,7 +87,10 @@ typedef struct cnn_tensor_info {
 
 typedef struct cnn_tensor cnn_tensor;
 
-/* Reads a serialized ONNX TensorProto (the input_N.pb of ONNX' test cases). `bytes` may be freed.
+/*
+ * Reads a serialized ONNX TensorProto (the input_N.pb of ONNX' test cases) of up to 4 GiB. `bytes`
+ * may be freed. CNN_INVALID_MODEL, CNN_UNSUPPORTED for other types than those of fixed size and for
+ * external data, CNN_LIMIT.
  */
 cnn_status cnn_tensor_load(const void *bytes, size_t size, cnn_tensor **out, cnn_error *err);
 void cnn_tensor_free(cnn_tensor *t);
@@ -104,6 +109,10 @@ typedef struct cnn_runtime_options {
     const char *isa; /* "baseline", "avx2", "avx512"; NULL: $CNN_CPU, else the best there is */
 } cnn_runtime_options;
 
+/*
+ * Starts the threads; `options` may be NULL. CNN_INVALID_ARGUMENT for a number out of range or an
+ * unknown instruction set, CNN_UNSUPPORTED for one that the machine lacks.
+ */
 cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **out,
                               cnn_error *err);
 /* Runs what is queued, then stops the workers. No other call may be under way. */
@@ -136,9 +145,12 @@ void cnn_runtime_parallel_for(cnn_runtime *rt, size_t count, cnn_range_fn *fn, v
 
 typedef struct cnn_model cnn_model;
 
-/* The file is read whole; external data is looked for beside it. */
+/*
+ * The file is read whole; external data is looked for beside it. CNN_NOT_FOUND and CNN_IO are about
+ * the files, CNN_INVALID_MODEL, CNN_UNSUPPORTED and CNN_LIMIT about what they hold.
+ */
 cnn_status cnn_model_load_file(cnn_runtime *rt, const char *path, cnn_model **out, cnn_error *err);
-/* `bytes` may be freed afterwards. */
+/* The same from memory, without external data. `bytes` may be freed afterwards. */
 cnn_status cnn_model_load_memory(cnn_runtime *rt, const void *bytes, size_t size, cnn_model **out,
                                  cnn_error *err);
 void cnn_model_free(cnn_model *model);
@@ -153,7 +165,7 @@ cnn_tensor_info cnn_model_output(const cnn_model *model, size_t index);
 int cnn_model_opset(const cnn_model *model);
 /* Bytes of packed weights that the model's plans share at this moment. */
 size_t cnn_model_weights_bytes(const cnn_model *model);
-/* Op type of the node that makes the last graph output `index`, e.g. "Softmax"; "" for none. */
+/* Op type of the node that makes the graph output `index`, e.g. "Softmax"; "" for none. */
 const char *cnn_model_output_op(const cnn_model *model, size_t index);
 
 /* Every tensor that a node of the original graph makes, in execution order. */
@@ -179,8 +191,10 @@ typedef struct cnn_summary {
 } cnn_summary;
 
 /*
- * The layer table for given input shapes, one per model input (NULL: the model's own, symbolic
- * extents taken as 1 for the first and as an error for others). Names belong to the model.
+ * The layer table for given input shapes, one per model input. NULL: the model's own, of which only
+ * the first extent of each may be symbolic and is then 1. Names belong to the model.
+ * CNN_INVALID_ARGUMENT for shapes that are missing or do not fit, CNN_INVALID_MODEL,
+ * CNN_UNSUPPORTED and CNN_LIMIT for nodes that break rules with them.
  */
 cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_shapes,
                               cnn_summary **out, cnn_error *err);
@@ -194,10 +208,13 @@ typedef struct cnn_plan cnn_plan;
 typedef struct cnn_plan_options {
     const cnn_shape *input_shapes; /* one per model input; NULL as in cnn_summary_create */
     const char *const *outputs; /* tensor names of the original graph; NULL: the graph's outputs */
-    size_t output_count;
+    size_t output_count;        /* of `outputs`, at least 1 */
 } cnn_plan_options;
 
-/* Compiles; weights that another plan of the model has packed already are shared. */
+/*
+ * Compiles; weights that another plan of the model has packed already are shared. `options` may be
+ * NULL. CNN_NOT_FOUND for an output that the model lacks, others as in cnn_summary_create.
+ */
 cnn_status cnn_plan_create(cnn_model *model, const cnn_plan_options *options, cnn_plan **out,
                            cnn_error *err);
 void cnn_plan_free(cnn_plan *plan);
@@ -228,14 +245,21 @@ cnn_step_info cnn_plan_step(const cnn_plan *plan, size_t index);
 
 typedef struct cnn_session cnn_session;
 
+/* Allocates everything that runs need: cnn_plan_arena_bytes, and a little for each step. */
 cnn_status cnn_session_create(cnn_plan *plan, cnn_session **out, cnn_error *err);
 void cnn_session_free(cnn_session *session);
 
-/* Buffer of input `index`, to be filled before each run; owned by the session. */
+/*
+ * Buffer of input `index`, of the type and shape that cnn_plan_input says, aligned to 64 bytes. To
+ * be filled before each run, which may overwrite it; owned by the session.
+ */
 void *cnn_session_input(cnn_session *session, size_t index);
 /* Computes. Called off the pool it runs on a worker and waits. Allocates nothing. */
 void cnn_session_run(cnn_session *session);
-/* Output `index` of the last run, valid until the next run or free. */
+/*
+ * Output `index` of the last run, of the type and shape that cnn_plan_output says, valid until the
+ * next run or free. Outputs that are the same tensor, or another view of it, share memory.
+ */
 const void *cnn_session_output(const cnn_session *session, size_t index);
 /* From now on measure each step; `nanoseconds` (one per step) is added to at every run. NULL stops.
  */

@@ -51,6 +51,7 @@ cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_sha
                               cnn_summary **out, cnn_error *err) {
     summing s = {.model = model};
     graph *g;
+    if (!model || !out) return cnn_fail(err, CNN_INVALID_ARGUMENT, "model and out must be given");
     cnn_status status = model_bind(model, input_shapes, NULL, 0, &g, err);
     if (status != CNN_OK) return status;
     s.bound = g;

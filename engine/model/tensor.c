@@ -10,6 +10,8 @@ struct cnn_tensor {
 };
 
 cnn_status cnn_tensor_load(const void *bytes, size_t size, cnn_tensor **out, cnn_error *err) {
+    if (!out || (!bytes && size))
+        return cnn_fail(err, CNN_INVALID_ARGUMENT, "bytes and out must be given");
     cnn_tensor *t = calloc(1, sizeof(*t));
     if (!t) return cnn_fail_memory(err, sizeof(*t));
     cnn_status status = onnx_read_tensor(bytes, size, &t->content, &t->name, err);

@@ -45,6 +45,7 @@ void cnn_session_free(cnn_session *session) {
 }
 
 cnn_status cnn_session_create(cnn_plan *plan, cnn_session **out, cnn_error *err) {
+    if (!plan || !out) return cnn_fail(err, CNN_INVALID_ARGUMENT, "plan and out must be given");
     cnn_session *s = calloc(1, sizeof(*s));
     if (!s) return cnn_fail_memory(err, sizeof(*s));
     s->plan = plan_ref(plan);

@@ -10,6 +10,7 @@
 cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **out,
                               cnn_error *err) {
     cnn_runtime_options o = options ? *options : (cnn_runtime_options){0};
+    if (!out) return cnn_fail(err, CNN_INVALID_ARGUMENT, "out must be given");
     if (o.threads < 0 || o.queue < 0)
         return cnn_fail(err, CNN_INVALID_ARGUMENT, "threads and queue must not be negative");
     cnn_runtime *rt = calloc(1, sizeof(*rt));
