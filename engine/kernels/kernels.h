@@ -35,7 +35,7 @@ typedef struct blocked {
     size_t row_pitch, block_pitch, image_pitch;
 } blocked;
 
-/* act(x + residual), see epilogue in graph.h; residual may be NULL. */
+/* An activation with its parameters, see graph.h. */
 typedef struct act_params {
     activation act;
     float alpha, beta;
@@ -171,8 +171,10 @@ typedef struct kernel_table {
 #undef X
 } kernel_table;
 
-/* The best table that this machine runs, at most `isa` ("baseline", "avx2", "avx512"; NULL: the
- * best). CNN_INVALID_ARGUMENT for an unknown name, CNN_UNSUPPORTED if the machine lacks it. */
+/*
+ * The table of that instruction set ("baseline", "avx2", "avx512"); NULL: the best that this
+ * machine runs. CNN_INVALID_ARGUMENT for an unknown name, CNN_UNSUPPORTED if the machine lacks it.
+ */
 cnn_status kernels_select(const char *isa, const kernel_table **out, cnn_error *err);
 /* Tables that run here, best last; for tests. */
 size_t kernels_available(const kernel_table **out, size_t capacity);

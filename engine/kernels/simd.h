@@ -136,9 +136,11 @@ INLINE float vec_reduce_max(vec v) {
 /*
  * e^x to 2 ulp: overflows to infinity, underflows through the denormals to 0, keeps NaN.
  *
- * Range reduction of Cody and Waite (Software Manual for the Elementary Functions, 1980): x = n ln
- * 2
- * + r with ln 2 in two parts, the first short enough that n times it is exact. On |r| <= ln 2 / 2 a
+ * Range reduction of Cody and Waite (Software Manual for the Elementary Functions, 1980):
+ *
+ *   x = n * ln(2) + r
+ *
+ * with ln(2) in two parts, the first short enough that n times it is exact. On |r| <= ln(2) / 2 a
  * polynomial of degree 6 that interpolates (e^r - 1 - r) / r^2 in Chebyshev nodes; its error is
  * below 2^-26. n is rounded by adding 1.5 * 2^23, whose low mantissa bits then hold it. 2^n is
  * applied in two factors because it may itself leave the range.
