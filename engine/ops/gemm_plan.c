@@ -8,7 +8,6 @@
 #include "plan/builder.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TILE_WEIGHTS     65536 /* at least that many weights in a tile */
@@ -34,33 +33,35 @@ typedef struct product {
     float alpha, beta;
 } product;
 
-static void pack_product(const void *arg, float *out) {
-    const gemm_step *s = arg;
-    gemm_pack(s->a.a, s->a.k, s->a.n, s->a.lda != 0, s->columns, out);
+typedef struct gemm_packing {
+    const float *b;
+    size_t k, n, panel;
+    bool transposed;
+    float alpha; /* factor of b */
+} gemm_packing;
+
+static void pack_gemm(const void *arg, float *out) {
+    const gemm_packing *p = arg;
+    gemm_pack(p->b, p->k, p->n, p->transposed, p->panel, out);
+    for (size_t i = 0; p->alpha != 1 && i < gemm_packed_floats(p->k, p->n, p->panel); i++)
+        out[i] *= p->alpha;
 }
 
 static cnn_status pack_weights(plan_builder *b, const product *p, const float **out,
                                cnn_error *err) {
-    size_t panel = b->kernels->gemm_panel(), elements = p->b->elements;
-    float *scaled = NULL;
-    const float *weights = p->b->data;
-    if (p->alpha != 1) {
-        scaled = malloc(p->b->bytes + 1);
-        if (!scaled) return cnn_fail_memory(err, p->b->bytes);
-        for (size_t i = 0; i < elements; i++)
-            scaled[i] = p->alpha * weights[i];
-        weights = scaled;
-    }
-    size_t geometry[] = {p->k, p->n, p->transposed, panel};
+    gemm_packing packing = {.b = p->b->data,
+                            .k = p->k,
+                            .n = p->n,
+                            .panel = b->kernels->gemm_panel(),
+                            .transposed = p->transposed,
+                            .alpha = p->alpha};
+    size_t geometry[] = {p->k, p->n, packing.panel, p->transposed};
     weight_key key = weight_key_begin("gemm");
     weight_key_add(&key, geometry, sizeof(geometry));
-    weight_key_add(&key, weights, p->b->bytes);
-    gemm_step like = {.a = {.a = weights, .k = p->k, .n = p->n, .lda = p->transposed},
-                      .columns = panel};
-    cnn_status status =
-        plan_pack(b, &key, gemm_packed_floats(p->k, p->n, panel), pack_product, &like, out, err);
-    free(scaled);
-    return status;
+    weight_key_add(&key, &p->alpha, sizeof(p->alpha));
+    weight_key_add(&key, p->b->data, p->b->bytes);
+    return plan_pack(b, &key, gemm_packed_floats(p->k, p->n, packing.panel), pack_gemm, &packing,
+                     out, err);
 }
 
 static cnn_status lower_product(plan_builder *b, const graph_node *node, const product *p,

@@ -9,7 +9,6 @@
 #include "ops/lower.h"
 #include "plan/builder.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define COPY_FLOATS 16384 /* per tile */
