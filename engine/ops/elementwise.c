@@ -186,10 +186,12 @@ static void eval_real_fold(const graph_node *node, const tensor *const *in, tens
     double sum[EVAL_BLOCK], x[EVAL_BLOCK];
     for (size_t start = 0; start < out->elements; start += EVAL_BLOCK) {
         size_t n = MIN(out->elements - start, (size_t)EVAL_BLOCK);
-        for (size_t k = 0; k < node->input_count; k++) {
-            view v = view_broadcast(&in[k]->shape, &out->shape);
-            load_view_reals(&v, in[k], start, n, k == 0 ? sum : x);
-            for (size_t i = 0; k > 0 && i < n; i++)
+        view v = view_broadcast(&in[0]->shape, &out->shape);
+        load_view_reals(&v, in[0], start, n, sum);
+        for (size_t k = 1; k < node->input_count; k++) {
+            v = view_broadcast(&in[k]->shape, &out->shape);
+            load_view_reals(&v, in[k], start, n, x);
+            for (size_t i = 0; i < n; i++)
                 sum[i] = f(sum[i], x[i]);
         }
         for (size_t i = 0; i < n; i++)
@@ -204,10 +206,12 @@ static void eval_int_fold(const graph_node *node, const tensor *const *in, tenso
     bool is_unsigned = number_class_of(out->dtype) == NUMBER_UNSIGNED;
     for (size_t start = 0; start < out->elements; start += EVAL_BLOCK) {
         size_t n = MIN(out->elements - start, (size_t)EVAL_BLOCK);
-        for (size_t k = 0; k < node->input_count; k++) {
-            view v = view_broadcast(&in[k]->shape, &out->shape);
-            load_view_ints(&v, in[k], start, n, k == 0 ? sum : x);
-            for (size_t i = 0; k > 0 && i < n; i++)
+        view v = view_broadcast(&in[0]->shape, &out->shape);
+        load_view_ints(&v, in[0], start, n, sum);
+        for (size_t k = 1; k < node->input_count; k++) {
+            v = view_broadcast(&in[k]->shape, &out->shape);
+            load_view_ints(&v, in[k], start, n, x);
+            for (size_t i = 0; i < n; i++)
                 sum[i] = f(sum[i], x[i], is_unsigned);
         }
         store_ints(out, start, n, sum);

@@ -185,6 +185,7 @@ cnn_status softmax_lower(plan_builder *b, const graph_node *node, cnn_error *err
                       .kernels = b->kernels};
     size_t elements = 0;
     cnn_shape_elements(shape, &elements);
+    assert(s.count > 0);
     plan_place in, out;
     cnn_status status = plan_read_plain(b, node->inputs[0], &in, err);
     if (status == CNN_OK) status = plan_write_plain(b, node->outputs[0], &out, err);

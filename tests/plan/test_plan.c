@@ -42,7 +42,8 @@ static void grow_conv(growing *g, int from) {
     int64_t k = 1 + below(g, 3), d = 1 + below(g, 2), s = 1 + below(g, 2), pad = below(g, 3);
     int64_t h = in.dims[2] + 2 * pad - d * (k - 1) - 1, w = in.dims[3] + 2 * pad - d * (k - 1) - 1;
     if (h < 0 || w < 0) return;
-    float scale = 1.7f / sqrtf((float)(c / group * k * k));
+    int64_t fan_in = c / group * k * k;
+    float scale = 1.7f / sqrtf((float)fan_in);
     int weights = network_weights(&g->n, &SHAPE(oc, c / group, k, k), scale);
     int bias = below(g, 2) ? network_weights(&g->n, &SHAPE(oc), 0.5f) : -1;
     graph_node *node;
