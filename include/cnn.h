@@ -168,9 +168,15 @@ size_t cnn_model_weights_bytes(const cnn_model *model);
 /* Op type of the node that makes the graph output `index`, e.g. "Softmax"; "" for none. */
 const char *cnn_model_output_op(const cnn_model *model, size_t index);
 
-/* Every tensor that a node of the original graph makes, in execution order. */
+/*
+ * Every tensor of the original graph: its inputs, then what its nodes make, in execution order;
+ * what depends on constants alone is left out. A plan gives any of them as an output.
+ */
 size_t cnn_model_tensor_count(const cnn_model *model);
-/* `node` and `op` (may be NULL) receive the name and type of the node that makes the tensor. */
+/*
+ * Its name; `node` and `op` (may be NULL) receive the name and type of the node that makes it, ""
+ * and "Input" for an input of the graph.
+ */
 const char *cnn_model_tensor(const cnn_model *model, size_t index, const char **node,
                              const char **op);
 

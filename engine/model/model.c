@@ -27,9 +27,13 @@ void cnn_model_free(cnn_model *model) {
 
 /* ---- loading ---- */
 
+/* Constant nodes are left out: they are weights written in another way. */
 static bool list_tensors(cnn_model *m) {
     const graph *g = m->graph;
     size_t capacity = 0;
+    if (!cnn_grow((void **)&m->tensors, &capacity, g->input_count, sizeof(int))) return false;
+    for (size_t i = 0; i < g->input_count; i++)
+        m->tensors[m->tensor_count++] = g->inputs[i];
     for (size_t i = 0; i < g->node_count; i++) {
         const graph_node *node = g->nodes[i];
         if (strcmp(node->op->name, "Constant") == 0) continue;
@@ -156,8 +160,8 @@ const char *cnn_model_tensor(const cnn_model *model, size_t index, const char **
                              const char **op) {
     int value = model->tensors[index];
     const graph_node *made_by = maker(model->graph, value);
-    if (node) *node = made_by->name;
-    if (op) *op = made_by->op->name;
+    if (node) *node = made_by ? made_by->name : "";
+    if (op) *op = made_by ? made_by->op->name : "Input";
     return model->graph->values[value].name;
 }
 

@@ -10,7 +10,7 @@ struct cnn_model {
     cnn_runtime *runtime;
     graph *graph; /* as loaded; immutable */
     weight_store weights;
-    int *tensors; /* values that the graph's nodes make, in execution order */
+    int *tensors; /* values that can be asked for: inputs, then what nodes make, in order */
     size_t tensor_count;
 };
 

@@ -26,6 +26,44 @@ static void unload(cnn_model *model) {
     cnn_runtime_free(rt);
 }
 
+Test(model, lists_inputs_and_what_nodes_make) {
+    static const char *const want[][3] = {
+        {"x", "", "Input"}, {"c", "conv", "Conv"}, {"y", "", "Relu"}};
+    cnn_model *model = load();
+    cr_assert_eq(cnn_model_tensor_count(model), ARRAY_LENGTH(want));
+    for (size_t i = 0; i < ARRAY_LENGTH(want); i++) {
+        const char *node, *op;
+        cr_expect_str_eq(cnn_model_tensor(model, i, &node, &op), want[i][0]);
+        cr_expect_str_eq(node, want[i][1]);
+        cr_expect_str_eq(op, want[i][2]);
+        cr_expect_str_eq(cnn_model_tensor(model, i, NULL, NULL), want[i][0]);
+    }
+    unload(model);
+}
+
+Test(model, gives_every_tensor_that_it_lists) {
+    cnn_model *model = load();
+    cnn_plan *plan = NULL;
+    cnn_session *session = NULL;
+    const char *names[3];
+    const float first[] = {1, 10.5f, 10.5f}; /* 1 + 2 + 3 + 4 + 0.5 */
+    for (size_t i = 0; i < 3; i++)
+        names[i] = cnn_model_tensor(model, i, NULL, NULL);
+    cnn_plan_options options = {.outputs = names, .output_count = 3};
+    cr_assert_eq(cnn_plan_create(model, &options, &plan, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(cnn_session_create(plan, &session, &err), CNN_OK, "%s", err.message);
+    for (int i = 0; i < 9; i++)
+        ((float *)cnn_session_input(session, 0))[i] = 1;
+    cnn_session_run(session);
+    for (size_t i = 0; i < 3; i++) {
+        cr_expect_str_eq(cnn_plan_output(plan, i).name, names[i]);
+        cr_expect_eq(*(const float *)cnn_session_output(session, i), first[i], "%s", names[i]);
+    }
+    cnn_session_free(session);
+    cnn_plan_free(plan);
+    unload(model);
+}
+
 Test(model, sums_up_its_layers) {
     cnn_model *model = load();
     cnn_summary *summary = NULL;
