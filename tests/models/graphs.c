@@ -19,6 +19,27 @@ static void set_dtype(Onnx__NodeProto *cast) {
     to->i = CNN_FLOAT32;
 }
 
+static void write_file(const char *folder, const char *name, file *f) {
+    uint8_t *bytes;
+    size_t size = file_pack(f, &bytes);
+    folder_write(folder, name, bytes, size);
+    free(bytes);
+    file_free(f);
+}
+
+void graph_write_wide(const char *folder, const char *name, int channels) {
+    size_t size = (size_t)channels * 3 * sizeof(float);
+    float *zeros = calloc(1, size);
+    file f = file_begin(13);
+    add_input(&f, "image", 4, (int64_t[]){1, 3, -1, -1});
+    add_output(&f, "mean", 4, (int64_t[]){1, channels, 1, 1});
+    set_raw(add_initializer(&f, "w", CNN_FLOAT32, 4, (int64_t[]){channels, 3, 1, 1}), zeros, size);
+    add_node(&f, "Conv", "image w", "wide");
+    add_node(&f, "GlobalAveragePool", "wide", "mean");
+    write_file(folder, name, &f);
+    free(zeros);
+}
+
 void graph_write_chain(const char *folder, const char *name, const char *const *ops, size_t count) {
     char from[40] = "mean", inputs[60], to[40], node_name[40];
     file f = file_begin(13);
@@ -40,9 +61,5 @@ void graph_write_chain(const char *folder, const char *name, const char *const *
     Onnx__TypeProto__TensorTypeProto *type = add_output(&f, from, 0, NULL)->type->tensor_type;
     protobuf_c_message_free_unpacked(&type->shape->base, NULL);
     type->shape = NULL; /* the file does not say it */
-    uint8_t *bytes;
-    size_t size = file_pack(&f, &bytes);
-    folder_write(folder, name, bytes, size);
-    free(bytes);
-    file_free(&f);
+    write_file(folder, name, &f);
 }

@@ -10,5 +10,7 @@
  * and Squeeze get the constant input that they need. Writes the file `name` into `folder`.
  */
 void graph_write_chain(const char *folder, const char *name, const char *const *ops, size_t count);
+/* image (1, 3, H, W) of any size -> Conv 1x1 -> (1, channels, H, W) -> GlobalAveragePool. */
+void graph_write_wide(const char *folder, const char *name, int channels);
 
 #endif

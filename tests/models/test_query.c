@@ -42,12 +42,12 @@ static void append_chunk(bytes *out, const char *type, const void *data, size_t 
 
 /* A grey PNG, black but for white columns [first, last]. */
 static bytes line_png(int width, int height, int first, int last) {
-    bytes out = {0}, rows = {0}, head = {0};
-    for (int y = 0; y < height; y++) {
-        append(&rows, "", 1);
-        for (int x = 0; x < width; x++)
-            append(&rows, x >= first && x <= last ? "\xff" : "\0", 1);
-    }
+    bytes out = {0}, head = {0};
+    size_t stride = 1 + (size_t)width; /* a row begins with its filter, 0 */
+    bytes rows = {calloc((size_t)height, stride), (size_t)height * stride};
+    cr_assert_not_null(rows.data);
+    for (int y = 0; y < height; y++)
+        memset(rows.data + (size_t)y * stride + 1 + first, 0xff, (size_t)(last - first + 1));
     append_u32(&head, (uint32_t)width);
     append_u32(&head, (uint32_t)height);
     append(&head, "\x08\0\0\0\0", 5);
@@ -324,17 +324,22 @@ Test(classify, the_caller_may_refuse_features) {
 
 /* An image whose activations would take gigabytes is refused before any memory is asked for. */
 Test(classify, activations_have_a_limit) {
-    served_model *model = open_model("line-detector");
+    char *folder = folder_create();
+    graph_write_wide(folder, "model.onnx", 1024);
+    folder_write_text(folder, "model.json", "{\"input\": {\"resize\": {\"mode\": \"none\"}}}");
+    served_model *model = open_model(folder);
     model_query *query = query_of(model, 1, NULL);
-    bytes png = line_png(12000, 6000, 1, 1);
+    bytes png = line_png(600, 600, 1, 1);
     model_result result = {0};
     model_error err = {0};
     cr_expect_eq(model_classify(query, png.data, png.size, &result, &err), MODEL_IMAGE);
     cr_expect_eq(err.image, IMAGE_TOO_LARGE);
+    cr_expect_not_null(strstr(err.message, "MiB of activations"), "%s", err.message);
     model_result_free(&result);
     free(png.data);
     model_query_free(query);
     served_model_unref(model);
+    folder_remove(folder);
 }
 
 Test(classify, limits_of_the_image) {
