@@ -86,6 +86,11 @@ typedef struct depthwise_args {
 
 /* ---- pooling over windows ---- */
 
+/* Poolings that take logarithms count only numbers from here on, the least normal float. */
+#define POOL_LEAST 0x1p-126
+/* The largest shape parameter that is fitted; equal numbers give it. */
+#define POOL_MAX_SHAPE 1e6
+
 typedef struct pool_args {
     blocked in, out;
     int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
@@ -93,6 +98,16 @@ typedef struct pool_args {
     int pad_bottom, pad_right; /* count_include_pad counts cells up to these */
     bool count_include_pad;    /* average only */
 } pool_args;
+
+/* ---- one level of a discrete wavelet transform ---- */
+
+#define WAVELET_MAX_TAPS 32
+
+/* Decomposition filters, as PyWavelets' dec_lo and dec_hi. */
+typedef struct wavelet_filters {
+    int taps; /* even */
+    float low[WAVELET_MAX_TAPS], high[WAVELET_MAX_TAPS];
+} wavelet_filters;
 
 /* Rows [y0, y1) of block `b` of image `n`, for depthwise, pooling and element-wise kernels. */
 typedef struct rows_tile {

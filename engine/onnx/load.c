@@ -218,14 +218,20 @@ static cnn_status fail_unknown_operator(loader *l, const Onnx__NodeProto *p, con
             return cnn_fail(l->err, CNN_UNSUPPORTED,
                             "%s: '%.60s' is a function of the model, which is not supported", label,
                             op);
-    const char *near = op_nearest(op);
-    bool same = near && strcmp(near, op) == 0, own = is_default_domain(domain);
+    bool own = is_default_domain(domain);
+    if (version == 0 && !own)
+        return cnn_fail(l->err, CNN_INVALID_MODEL,
+                        "%s: operator %.60s is of domain %.60s, which the model does not import",
+                        label, op, domain);
+    const op_def *near = op_nearest(op);
+    bool at_home = near && strcmp(near->domain, own ? "" : domain) == 0;
+    if (at_home && strcmp(near->name, op) == 0) near = NULL; /* it has other versions */
+    const char *home = !near || at_home ? "" : *near->domain ? near->domain : "ai.onnx";
     return cnn_fail(l->err, CNN_UNSUPPORTED,
                     "%s: operator %.60s of domain %.60s is not supported in version %" PRId64
-                    " of its operator set%s%s%s",
-                    label, op, own ? "ai.onnx" : domain, version,
-                    near && !(same && own) ? "; there is " : "", near && !(same && own) ? near : "",
-                    same && !own ? " of domain ai.onnx" : "");
+                    " of its operator set%s%s%s%s",
+                    label, op, own ? "ai.onnx" : domain, version, near ? "; there is " : "",
+                    near ? near->name : "", *home ? " of domain " : "", home);
 }
 
 static cnn_status find_operator(loader *l, const Onnx__NodeProto *p, const char *label,

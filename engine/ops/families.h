@@ -10,7 +10,12 @@
  * definition: a type that a later version admits is taken in an earlier one, too.
  */
 #define OP(text, first, last, min_in, max_in, min_out, max_out)                                    \
-    .domain = "", .name = (text), .since = (first), .until = (last), .min_inputs = (min_in),       \
+    OP_OF("", text, first, last, min_in, max_in, min_out, max_out)
+/* The same for an operator that ONNX lacks, of our own domain's first version. */
+#define OWN_OP(text, min_in, max_in, min_out, max_out)                                             \
+    OP_OF(OP_OWN_DOMAIN, text, 1, 0, min_in, max_in, min_out, max_out)
+#define OP_OF(home, text, first, last, min_in, max_in, min_out, max_out)                           \
+    .domain = (home), .name = (text), .since = (first), .until = (last), .min_inputs = (min_in),   \
     .max_inputs = (max_in), .min_outputs = (min_out), .max_outputs = (max_out)
 #define OP_VARIADIC GRAPH_MAX_NODE_ARGS
 
@@ -20,6 +25,10 @@ extern const op_def *const op_families[];
 extern const op_def ops_conv[];
 extern const op_def ops_pool[];
 extern const op_def ops_global_pool[];
+extern const op_def ops_adaptive_pool[];
+extern const op_def ops_likelihood_pool[];
+extern const op_def ops_wavelet_pool[];
+extern const op_def ops_unpool[];
 extern const op_def ops_activation[];
 extern const op_def ops_elementwise[];
 extern const op_def ops_math[];

@@ -1,7 +1,9 @@
-/* GlobalAveragePool, GlobalMaxPool and GlobalLpPool: one number for each channel of each image. */
-#include "ops/eval.h"
+/*
+ * Pooling of whole planes, one number for each channel of each image: GlobalAveragePool,
+ * GlobalMaxPool, GlobalLpPool, and GlobalEntropyPool of ai.cnnserve.
+ */
 #include "ops/families.h"
-#include "ops/infer.h"
+#include "ops/pool_window.h"
 
 /* x is (N, C, I...), y is (N, C, 1...) */
 static cnn_status global_infer(graph *g, graph_node *node, cnn_error *err) {
@@ -16,50 +18,51 @@ static cnn_status global_infer(graph *g, graph_node *node, cnn_error *err) {
 }
 
 static cnn_status global_lp_infer(graph *g, graph_node *node, cnn_error *err) {
-    int64_t p = graph_attr_int(node, "p", 2);
-    if (p < 1)
-        return op_fail(node, err, CNN_INVALID_MODEL, "attribute p is %lld, but must be at least 1",
-                       (long long)p);
-    return global_infer(g, node, err);
-}
-
-static size_t plane_size(const tensor *x) {
-    return (size_t)op_product(&x->shape, 2, x->shape.rank);
+    TRY(global_infer(g, node, err));
+    return pool_infer_norm(node, err);
 }
 
 static void average_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
     (void)node;
-    size_t plane = plane_size(in[0]);
-    for (size_t i = 0; i < out[0]->elements; i++) {
-        double sum = 0;
-        for (size_t k = 0; k < plane; k++)
-            sum += real_at(in[0]->dtype, in[0]->data, i * plane + k);
-        real_put(in[0]->dtype, out[0]->data, i, plane > 0 ? sum / (double)plane : 0);
-    }
+    pooling p = pool_global(&in[0]->shape);
+    pool_average(&p, in[0], out[0]);
 }
 
 static void max_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
     (void)node;
-    size_t plane = plane_size(in[0]);
-    for (size_t i = 0; i < out[0]->elements; i++) {
-        double best = -INFINITY;
-        for (size_t k = 0; k < plane; k++) {
-            double value = real_at(in[0]->dtype, in[0]->data, i * plane + k);
-            if (k == 0 || value > best) best = value;
-        }
-        real_put(in[0]->dtype, out[0]->data, i, best);
-    }
+    pooling p = pool_global(&in[0]->shape);
+    pool_max(&p, in[0], out[0]);
 }
 
 static void lp_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
-    double p = (double)graph_attr_int(node, "p", 2);
-    size_t plane = plane_size(in[0]);
-    for (size_t i = 0; i < out[0]->elements; i++) {
-        double sum = 0;
-        for (size_t k = 0; k < plane; k++)
-            sum += pow(fabs(real_at(in[0]->dtype, in[0]->data, i * plane + k)), p);
-        real_put(in[0]->dtype, out[0]->data, i, pow(sum, 1 / p));
+    pooling p = pool_global(&in[0]->shape);
+    p.p = (double)graph_attr_int(node, "p", 2);
+    pool_lp(&p, in[0], out[0]);
+}
+
+/*
+ * The entropy -sum q ln q of the shares q = x / sum x, which is ln(sum x) - sum(x ln x) / sum x.
+ * Only positive x have a share.
+ */
+ALWAYS_INLINE double pool_entropy_of(cnn_dtype type, const pooling *p, const tensor *x,
+                                     const spot *s) {
+    double sum = 0, weighted = 0;
+    FOR_EACH_POSITION(&p->w, s) {
+        double value = spot_value(type, p, x, s, i0, i1, i2);
+        if (!(value >= POOL_LEAST)) continue;
+        sum += value;
+        weighted += value * log(value);
     }
+    double entropy = log(sum) - weighted / sum;
+    return sum > 0 ? (entropy < 0 ? 0 : entropy) : 0;
+}
+
+DEFINE_POOLING(static, pool_entropy)
+
+static void entropy_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
+    (void)node;
+    pooling p = pool_global(&in[0]->shape);
+    pool_entropy(&p, in[0], out[0]);
 }
 
 const op_def ops_global_pool[] = {
@@ -71,5 +74,6 @@ const op_def ops_global_pool[] = {
         .infer = global_lp_infer,
         .eval = lp_eval,
     },
+    {OWN_OP("GlobalEntropyPool", 1, 1, 1, 1), .infer = global_infer, .eval = entropy_eval},
     {.name = NULL},
 };

@@ -12,8 +12,11 @@
 
 #include "graph/graph.h"
 
+/* Names in it are none of ONNX'. docs/pooling.md describes its operators. */
+#define OP_OWN_DOMAIN "ai.cnnserve"
+
 typedef struct op_def {
-    const char *domain; /* "" for ONNX' own */
+    const char *domain; /* "" for ONNX' own, OP_OWN_DOMAIN for what ONNX lacks */
     const char *name;
     int since, until; /* opset versions in which this definition holds; until 0: still */
     int min_inputs, max_inputs;
@@ -38,10 +41,10 @@ typedef struct op_def {
 /* NULL if the operator is unknown in that version. "ai.onnx" is the same domain as "". */
 const op_def *op_find(const char *domain, const char *name, int opset);
 /*
- * Closest operator name to `name`, for "did you mean"; NULL if none is near. It is `name` itself
- * where the operator exists, but not in the version that was asked for.
+ * The operator whose name is closest to `name`, for "did you mean"; NULL if none is near. Its name
+ * is `name` itself where the operator exists, but not in the domain or version that was asked for.
  */
-const char *op_nearest(const char *name);
+const op_def *op_nearest(const char *name);
 
 /* ---- helpers for infer ---- */
 

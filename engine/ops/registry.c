@@ -4,10 +4,34 @@
 #include <string.h>
 
 const op_def *const op_families[] = {
-    ops_conv,     ops_pool,     ops_global_pool, ops_activation, ops_elementwise, ops_math,
-    ops_gemm,     ops_shape,    ops_movement,    ops_gather,     ops_pad,         ops_normalization,
-    ops_cast,     ops_constant, ops_softmax,     ops_reduce,     ops_resize,      ops_roi,
-    ops_quantize, ops_integer,  ops_einsum,      ops_sample,     ops_attention,   NULL,
+    ops_conv,
+    ops_pool,
+    ops_global_pool,
+    ops_adaptive_pool,
+    ops_likelihood_pool,
+    ops_wavelet_pool,
+    ops_unpool,
+    ops_activation,
+    ops_elementwise,
+    ops_math,
+    ops_gemm,
+    ops_shape,
+    ops_movement,
+    ops_gather,
+    ops_pad,
+    ops_normalization,
+    ops_cast,
+    ops_constant,
+    ops_softmax,
+    ops_reduce,
+    ops_resize,
+    ops_roi,
+    ops_quantize,
+    ops_integer,
+    ops_einsum,
+    ops_sample,
+    ops_attention,
+    NULL,
 };
 
 const op_def *op_find(const char *domain, const char *name, int opset) {
@@ -40,15 +64,15 @@ static size_t edit_distance(const char *a, const char *b) {
     return row[m];
 }
 
-const char *op_nearest(const char *name) {
-    const char *nearest = NULL;
+const op_def *op_nearest(const char *name) {
+    const op_def *nearest = NULL;
     size_t best = MAX(strlen(name) / 3, 1) + 1; /* beyond a third of the letters none is near */
     for (const op_def *const *family = op_families; *family; family++)
         for (const op_def *op = *family; op->name; op++) {
             size_t distance = edit_distance(name, op->name);
             if (distance < best) {
                 best = distance;
-                nearest = op->name;
+                nearest = op;
             }
         }
     return nearest;

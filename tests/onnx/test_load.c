@@ -106,6 +106,23 @@ Test(load, unknown_operator_is_named) {
     add_opset(&f, "com.example", 2);
     add_node(&f, "Frobnicate", "y", "z")->domain = text("com.example");
     expect(f, CNN_UNSUPPORTED, "domain com.example is not supported in version 2");
+    f = small_model();
+    add_node(&f, "MaxPoll", "y", "z")->domain = text("com.example");
+    expect(f, CNN_INVALID_MODEL, "of domain com.example, which the model does not import");
+}
+
+Test(load, operators_of_our_own_domain) {
+    file f = small_model();
+    add_opset(&f, OP_OWN_DOMAIN, 1);
+    add_node(&f, "GlobalEntropyPool", "y", "z")->domain = text(OP_OWN_DOMAIN);
+    expect(f, CNN_OK, NULL);
+    f = small_model();
+    add_node(&f, "GlobalEntropyPool", "y", "z");
+    expect(f, CNN_UNSUPPORTED, "there is GlobalEntropyPool of domain ai.cnnserve");
+    f = small_model();
+    add_opset(&f, OP_OWN_DOMAIN, 1);
+    add_node(&f, "MaxPool", "y", "z")->domain = text(OP_OWN_DOMAIN);
+    expect(f, CNN_UNSUPPORTED, "there is MaxPool of domain ai.onnx");
 }
 
 Test(load, a_function_is_said_to_be_one) {

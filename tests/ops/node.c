@@ -10,6 +10,7 @@
 node_test *node_begin(const char *op, int opset) {
     node_test *t = calloc(1, sizeof *t);
     const op_def *def = op_find("", op, opset);
+    if (!def) def = op_find(OP_OWN_DOMAIN, op, opset);
     cr_assert(t);
     cr_assert(def, "%s is unknown in version %d", op, opset);
     t->g = graph_create();

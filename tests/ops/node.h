@@ -27,7 +27,7 @@ typedef struct node_test {
     }
 #define NOTHING 0, NULL
 
-/* A node named "n" with one output, as operator set `opset` defines it. */
+/* A node named "n" with one output, as operator set `opset` of its domain defines it. */
 node_test *node_begin(const char *op, int opset);
 void node_end(node_test *t);
 
