@@ -31,21 +31,23 @@ void tsan_test_add(tsan_test *test);
     }                                                                                              \
     static void suite_##_##name_(void)
 
-/* The condition, then as in Criterion a format and its arguments, which are not shown. */
+/* The condition, then as in Criterion a format and its arguments. */
 #define cr_assert(condition, ...)                                                                  \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
             fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
+            fprintf(stderr, " " __VA_ARGS__);                                                      \
+            fputc('\n', stderr);                                                                   \
             exit(1);                                                                               \
         }                                                                                          \
     } while (0)
-#define cr_assert_not(condition, ...) cr_assert(!(condition))
-#define cr_assert_eq(a, b, ...)       cr_assert((a) == (b))
-#define cr_assert_neq(a, b, ...)      cr_assert((a) != (b))
-#define cr_assert_lt(a, b, ...)       cr_assert((a) < (b))
-#define cr_assert_leq(a, b, ...)      cr_assert((a) <= (b))
-#define cr_assert_geq(a, b, ...)      cr_assert((a) >= (b))
-#define cr_assert_str_eq(a, b, ...)   cr_assert(strcmp(a, b) == 0)
-#define cr_assert_not_null(a, ...)    cr_assert((a) != NULL)
+#define cr_assert_not(condition, ...) cr_assert(!(condition), __VA_ARGS__)
+#define cr_assert_eq(a, b, ...)       cr_assert((a) == (b), __VA_ARGS__)
+#define cr_assert_neq(a, b, ...)      cr_assert((a) != (b), __VA_ARGS__)
+#define cr_assert_lt(a, b, ...)       cr_assert((a) < (b), __VA_ARGS__)
+#define cr_assert_leq(a, b, ...)      cr_assert((a) <= (b), __VA_ARGS__)
+#define cr_assert_geq(a, b, ...)      cr_assert((a) >= (b), __VA_ARGS__)
+#define cr_assert_str_eq(a, b, ...)   cr_assert(strcmp(a, b) == 0, __VA_ARGS__)
+#define cr_assert_not_null(a, ...)    cr_assert((a) != NULL, __VA_ARGS__)
 
 #endif
