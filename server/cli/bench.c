@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/table.h"
+#include "common/clock.h"
 #include "models/models.h"
 #include "json/describe.h"
 
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #define JSON_MAX     ((size_t)64 << 20)
 #define WARM_UP_RUNS 3
@@ -86,16 +86,10 @@ typedef struct bench {
 
 /* ---- measuring ---------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t timed_run(bench *b) {
-    uint64_t begun = now_ns();
+    uint64_t begun = clock_ns();
     cnn_session_run(b->session);
-    return now_ns() - begun;
+    return clock_ns() - begun;
 }
 
 static int by_value(const void *a, const void *b) {

@@ -5,8 +5,8 @@
  */
 #include "cli/cli.h"
 
+#include "common/names.h"
 #include "models/models.h"
-#include "models/names.h"
 
 #include <stdarg.h>
 #include <stdio.h>

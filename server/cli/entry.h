@@ -2,8 +2,8 @@
 #ifndef CNNSERVE_ENTRY_H
 #define CNNSERVE_ENTRY_H
 
+#include "common/buffer.h"
 #include "models/models.h"
-#include "json/buffer.h"
 #include "json/result.h"
 
 typedef enum entry_format { ENTRY_TEXT, ENTRY_JSON, ENTRY_CSV } entry_format;

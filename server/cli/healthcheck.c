@@ -6,6 +6,7 @@
  */
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DEFAULT_HOST "127.0.0.1"
@@ -114,9 +114,7 @@ static bool target_parse(const char *url, target *out) {
 /* ---- asking -------------------------------------------------------------------------------- */
 
 static int64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return (int64_t)(clock_ns() / 1000000);
 }
 
 /* Waits until the socket is ready for `events`; false at the deadline. */

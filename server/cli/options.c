@@ -7,7 +7,7 @@
  */
 #include "cli/options.h"
 
-#include "models/names.h"
+#include "common/names.h"
 #include "json/config_file.h"
 
 #include <ctype.h>

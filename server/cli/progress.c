@@ -1,21 +1,16 @@
 /* The progress bar: "[#########---------------------] 60/200  30%  41.2/s  3s left". */
 #include "cli/progress.h"
 
+#include "common/clock.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BAR_WIDTH     30
 #define REDRAW_NS     100000000u
 #define NS_PER_SECOND 1e9
 #define ERASE_LINE    "\r\033[K"
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 const char *progress_text(size_t done, size_t total, double seconds, char *buffer, size_t size) {
     char bar[BAR_WIDTH + 1];
@@ -32,12 +27,12 @@ const char *progress_text(size_t done, size_t total, double seconds, char *buffe
 }
 
 void progress_begin(progress *p, size_t total) {
-    *p = (progress){.total = total, .begun_ns = now_ns()};
+    *p = (progress){.total = total, .begun_ns = clock_ns()};
     p->shown = total > 1 && isatty(STDERR_FILENO);
 }
 
 void progress_update(progress *p, size_t done) {
-    uint64_t now = now_ns();
+    uint64_t now = clock_ns();
     char line[160];
     if (!p->shown || (p->drawn_ns && now - p->drawn_ns < REDRAW_NS)) return;
     p->drawn_ns = now;

@@ -2,7 +2,7 @@
 #ifndef CNNSERVE_TABLE_H
 #define CNNSERVE_TABLE_H
 
-#include "json/buffer.h"
+#include "common/buffer.h"
 
 #include <cnn.h>
 

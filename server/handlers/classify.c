@@ -140,12 +140,12 @@ static size_t reply_limit(const app *a) {
 
 /* Encodes one of several images, and frees its result. */
 static void encode_entry(image_task *task) {
-    uint64_t start = http_now_ns();
+    uint64_t start = clock_ns();
     buffer_init(&task->entry, reply_limit(task->job->app));
     json_writer w = {.out = &task->entry};
     write_entry(&w, task->job, task);
     model_result_free(&task->result);
-    http_timing_add(task->job->x, HTTP_ENCODE, http_now_ns() - start);
+    http_timing_add(task->job->x, HTTP_ENCODE, clock_ns() - start);
 }
 
 /* Frees the entries as it goes. */
@@ -167,7 +167,7 @@ static void write_results(json_writer *w, classify_job *job) {
 
 static void write_reply(classify_job *job) {
     http_exchange *x = job->x;
-    uint64_t start = http_now_ns();
+    uint64_t start = clock_ns();
     x->reply.body.limit = reply_limit(job->app);
     json_writer w = {.out = &x->reply.body};
     json_write_begin_object(&w);
@@ -176,7 +176,7 @@ static void write_reply(classify_job *job) {
     json_write_key(&w, "version");
     json_write_text(&w, served_model_version_text(job->model));
     write_results(&w, job);
-    http_timing_add(x, HTTP_ENCODE, http_now_ns() - start);
+    http_timing_add(x, HTTP_ENCODE, clock_ns() - start);
     if (job->request.timings) write_timings(&w, x);
     json_write_end_object(&w);
     buffer_append_char(w.out, '\n');
@@ -212,7 +212,7 @@ static void finish(classify_job *job) {
 /* An image that has waited too long is not worked on any more. */
 static bool is_overdue(image_task *task) {
     const http_exchange *x = task->job->x;
-    uint64_t now = http_now_ns();
+    uint64_t now = clock_ns();
     if (task->submitted_ns) http_timing_add(task->job->x, HTTP_QUEUE, now - task->submitted_ns);
     if (!x->deadline_ns || now <= x->deadline_ns) return false;
     snprintf(task->err.message, sizeof task->err.message,
@@ -253,7 +253,7 @@ static void run_images(classify_job *job) {
     size_t count = job->request.image_count, queued = 1;
     image_task *tasks = job->tasks;
     for (; queued < count; queued++) {
-        tasks[queued].submitted_ns = http_now_ns();
+        tasks[queued].submitted_ns = clock_ns();
         if (cnn_runtime_submit(job->app->runtime, run_image, &tasks[queued], NULL) != CNN_OK) break;
     }
     for (size_t i = queued; i < count; i++) {

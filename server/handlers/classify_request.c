@@ -7,7 +7,8 @@
  */
 #include "handlers/classify_request.h"
 
-#include "models/names.h"
+#include "common/array.h"
+#include "common/names.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,8 +41,6 @@ static bool refuse_count(classify_refusal *why, size_t count, size_t max_images)
 typedef enum parameter { TOP, FEATURES, FEATURE_FORMAT, TIMINGS } parameter;
 
 static const char *const parameter_names[] = {"top", "features", "feature_format", "timings"};
-
-#define PARAMETERS (sizeof parameter_names / sizeof parameter_names[0])
 
 static const struct {
     const char *name;
@@ -99,11 +98,12 @@ static bool set_parameter(classify_request *r, const char *name, const char *tex
                           classify_refusal *why) {
     static bool (*const setters[])(classify_request *, const char *, classify_refusal *) = {
         set_top_text, set_features_text, set_format, set_timings_text};
-    for (size_t p = 0; p < PARAMETERS; p++)
+    for (size_t p = 0; p < ARRAY_LENGTH(parameter_names); p++)
         if (strcmp(parameter_names[p], name) == 0)
             return mark_given(r, (parameter)p, why) && setters[p](r, text, why);
     char near[300];
-    names_suggest(name, parameter_names, PARAMETERS, name_at_array, near, sizeof near);
+    names_suggest(name, parameter_names, ARRAY_LENGTH(parameter_names), name_at_array, near,
+                  sizeof near);
     return refuse(why, 400, "bad_request", "there is no parameter '%.64s'%s", name, near);
 }
 

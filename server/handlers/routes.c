@@ -1,4 +1,5 @@
 /* routes.c: the route table, and what the handlers share. */
+#include "common/array.h"
 #include "handlers/app.h"
 #include "json/result.h"
 
@@ -20,7 +21,7 @@ static const http_route routes[] = {
     {"GET", "/readyz", health_ready, false, true},
 };
 
-const http_routes app_routes = {routes, sizeof routes / sizeof routes[0]};
+const http_routes app_routes = {routes, ARRAY_LENGTH(routes)};
 
 static int image_status(image_code code) {
     switch (code) {

@@ -38,7 +38,7 @@ call *call_create(http_server *server, const char *target, struct MHD_Connection
     c->server = server;
     c->connection = connection;
     c->watched = watched_of(connection);
-    c->started_ns = http_now_ns();
+    c->started_ns = clock_ns();
     c->target = strdup(target);
     c->path = strndup(target, strcspn(target, "?"));
     return c;
@@ -325,7 +325,7 @@ static void complete_pooled(http_exchange *x) {
 /* On a worker. */
 static void run_pooled(void *arg) {
     call *c = arg;
-    uint64_t now = http_now_ns();
+    uint64_t now = clock_ns();
     http_timing_add(&c->x, HTTP_QUEUE, now - c->submitted_ns);
     if (server_is_full(c->server)) {
         refuse_for_memory(c);
@@ -342,7 +342,7 @@ static void run_pooled(void *arg) {
 static void submit(call *c) {
     c->state = CALL_RUNNING;
     c->x.complete = complete_pooled;
-    c->submitted_ns = http_now_ns();
+    c->submitted_ns = clock_ns();
     MHD_suspend_connection(c->connection);
     cnn_error err;
     if (cnn_runtime_submit(c->server->options.runtime, run_pooled, c, &err) != CNN_OK)
@@ -356,7 +356,7 @@ static void complete_request(call *c) {
     watched_enter(c->watched, WATCHED_BUSY);
     request->body = c->body.data;
     request->body_size = c->body.size;
-    request->received_ns = http_now_ns();
+    request->received_ns = clock_ns();
     if (c->server->options.timeout_ns)
         c->x.deadline_ns = request->received_ns + c->server->options.timeout_ns;
 }
@@ -409,7 +409,7 @@ static void log_call(const call *c, unsigned status) {
                               .status = (int)status,
                               .bytes_in = c->bytes_in,
                               .bytes_out = c->bytes_out,
-                              .duration_ns = http_now_ns() - c->started_ns});
+                              .duration_ns = clock_ns() - c->started_ns});
 }
 
 void call_end(call *c, enum MHD_RequestTerminationCode why) {

@@ -7,16 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 /* Longest reply there can be, unless a handler lowers it; guards against runaway loops only. */
 #define MAX_REPLY ((size_t)1 << 40)
-
-uint64_t http_now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
 
 const char *http_request_header(const http_request *request, const char *name) {
     for (size_t i = 0; i < request->header_count; i++)

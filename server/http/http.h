@@ -6,12 +6,14 @@
  *   http_server     sockets, limits, time-outs; the only part that knows libmicrohttpd
  *
  * A handler needs no socket: a test makes an exchange with http_exchange_init, fills in a request
- * and calls it. Strings that a request points to live as long as its exchange.
+ * and calls it. Strings that a request points to live as long as its exchange; moments are those of
+ * clock_ns.
  */
 #ifndef CNNSERVE_HTTP_H
 #define CNNSERVE_HTTP_H
 
-#include "json/buffer.h"
+#include "common/buffer.h"
+#include "common/clock.h"
 
 #include <cnn.h>
 #include <stdatomic.h>
@@ -56,7 +58,7 @@ typedef struct http_request {
     size_t body_size;
     char id[HTTP_MAX_ID + 1];
     char client[64];      /* its address */
-    uint64_t received_ns; /* when the request was complete, on cnn's monotonic clock */
+    uint64_t received_ns; /* when the request was complete */
 } http_request;
 
 /* The value of the first header, or query parameter, of that name; NULL if there is none. Header
@@ -100,7 +102,7 @@ struct http_exchange {
     http_request request;
     const char *captures[HTTP_MAX_CAPTURES]; /* segments that stand for a pattern's {...} */
     http_reply reply;                        /* the handler's until http_complete */
-    uint64_t deadline_ns;                    /* monotonic; 0: none */
+    uint64_t deadline_ns;                    /* 0: none */
     void (*complete)(http_exchange *x);      /* set by whoever runs the handler */
     _Atomic uint64_t timing_ns[HTTP_TIMINGS];
 };
@@ -126,8 +128,6 @@ void http_reply_error(http_exchange *x, int status, const char *code, const char
 /* As above, and completes. */
 void http_fail(http_exchange *x, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-
-uint64_t http_now_ns(void);
 
 /* ---- routes ------------------------------------------------------------------------------- */
 

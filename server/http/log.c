@@ -1,6 +1,7 @@
 /* log.c: see log.h. What clients sent is escaped, so that no request can forge a line. */
 #include "http/log.h"
 
+#include "common/array.h"
 #include "json/writer.h"
 
 #include <stdarg.h>
@@ -27,7 +28,7 @@ void log_setup(log_level level, bool json) {
 }
 
 log_level log_level_of(const char *name) {
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
         if (strcmp(names[i], name) == 0) return (log_level)i;
     return LEVEL_INFO;
 }

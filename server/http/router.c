@@ -2,8 +2,8 @@
  *
  * The table is short and searched in order. A path that no route has is answered with the routes
  * that are near to it, a method that a path does not have with those it has (RFC 9110, 15.5.6). */
+#include "common/names.h"
 #include "http/http.h"
-#include "models/names.h"
 
 #include <stdio.h>
 #include <string.h>

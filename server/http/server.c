@@ -164,7 +164,7 @@ bool http_server_draining(const http_server *server) {
 
 bool http_server_wait_idle(http_server *server, uint64_t timeout_ns) {
     const struct timespec last_refusals = {.tv_nsec = LAST_REFUSALS_NS};
-    uint64_t until = http_now_ns() + timeout_ns;
+    uint64_t until = clock_ns() + timeout_ns;
     const struct timespec deadline = {.tv_sec = (time_t)(until / 1000000000),
                                       .tv_nsec = (long)(until % 1000000000)};
     int waited = 0;

@@ -2,7 +2,7 @@
  * second, and also for bytes to be dropped. */
 #include "http/watch.h"
 
-#include "http/http.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,7 +99,7 @@ static void *watch(void *arg) {
     struct pollfd polled[1 + WATCH_DRAINED];
     pthread_mutex_lock(&all->lock);
     while (!all->stopping) {
-        uint64_t now = http_now_ns(), woken;
+        uint64_t now = clock_ns(), woken;
         end_overdue(all, now);
         drop_all_input(all, now);
         nfds_t count = list_polled(all, polled);
@@ -147,7 +147,7 @@ void watcher_free(watcher *all) {
 watched *watcher_add(watcher *all, int socket) {
     watched *c = calloc(1, sizeof *c);
     if (!c) return NULL;
-    *c = (watched){.all = all, .socket = socket, .since_ns = http_now_ns()};
+    *c = (watched){.all = all, .socket = socket, .since_ns = clock_ns()};
     pthread_mutex_lock(&all->lock);
     c->next = all->first;
     if (c->next) c->next->previous = c;
@@ -172,7 +172,7 @@ void watched_enter(watched *c, watched_phase phase) {
     if (!c) return;
     pthread_mutex_lock(&c->all->lock);
     c->phase = phase;
-    c->since_ns = http_now_ns();
+    c->since_ns = clock_ns();
     c->received = 0;
     pthread_mutex_unlock(&c->all->lock);
 }
@@ -197,7 +197,7 @@ void watcher_drain(watcher *all, int socket) {
     if (copy < 0) return;
     pthread_mutex_lock(&all->lock);
     bool room = all->drain_count < WATCH_DRAINED;
-    uint64_t until = http_now_ns() + WATCH_DRAIN_SECONDS * SECOND;
+    uint64_t until = clock_ns() + WATCH_DRAIN_SECONDS * SECOND;
     if (room) all->drains[all->drain_count++] = (drained){copy, until};
     pthread_mutex_unlock(&all->lock);
     if (room)

@@ -7,7 +7,8 @@
  */
 #include "json/classify_body.h"
 
-#include "models/names.h"
+#include "common/array.h"
+#include "common/names.h"
 #include "json/base64.h"
 
 #include <jansson.h>
@@ -201,14 +202,12 @@ static const key_def keys[] = {
     {"timings", read_timings},
 };
 
-#define KEYS (sizeof keys / sizeof keys[0])
-
 static classify_body_code read_key(reader *r, const char *key, const json_t *value) {
-    for (size_t i = 0; i < KEYS; i++)
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
         if (strcmp(keys[i].name, key) == 0) return keys[i].read(r, value);
     char near[300];
     return bad(r, "the request has an unknown key '%.64s'%s", key,
-               names_suggest(key, keys, KEYS, key_at, near, sizeof near));
+               names_suggest(key, keys, ARRAY_LENGTH(keys), key_at, near, sizeof near));
 }
 
 static classify_body_code read_document(reader *r, const json_t *root) {

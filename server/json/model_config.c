@@ -7,7 +7,8 @@
  */
 #include "json/model_config.h"
 
-#include "models/names.h"
+#include "common/array.h"
+#include "common/names.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -15,8 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
 typedef struct reader {
     model_config config;

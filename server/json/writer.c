@@ -6,9 +6,9 @@
  */
 #include "json/writer.h"
 
+#include "common/utf8.h"
 #include "json/base64.h"
 #include "json/float_text.h"
-#include "json/utf8.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #ifndef CNNSERVE_WRITER_H
 #define CNNSERVE_WRITER_H
 
-#include "json/buffer.h"
+#include "common/buffer.h"
 
 #include <stdint.h>
 

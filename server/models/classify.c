@@ -7,15 +7,10 @@
  */
 #include "models/query.h"
 
+#include "common/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- results ------------------------------------------------------------------------------ */
 
@@ -156,17 +151,17 @@ static model_code run(const model_query *query, plan_entry *entry, const image *
     model_code code = plan_session_acquire(query->model, entry, &slot, err);
     if (code != MODEL_OK) return code;
     image_error why = {0};
-    uint64_t begun = now_ns();
+    uint64_t begun = clock_ns();
     if (image_to_tensor(picture, &query->model->spec, height, width,
                         cnn_session_input(slot->session, 0), &slot->scratch, &why) != IMAGE_OK) {
         code = model_fail_image(err, &why);
     } else {
-        uint64_t filled = now_ns();
+        uint64_t filled = clock_ns();
         cnn_session_run(slot->session);
         copy_features(query, slot->session, result);
         code = predict(query, plan_of(entry), slot->session, result, err);
         result->preprocess_ns = filled - begun;
-        result->inference_ns = now_ns() - filled;
+        result->inference_ns = clock_ns() - filled;
     }
     plan_session_release(query->model, entry, slot);
     return code;
@@ -192,10 +187,10 @@ model_code model_classify(const model_query *query, const void *bytes, size_t si
     image picture = {0};
     image_error why = {0};
     *result = (model_result){0};
-    uint64_t begun = now_ns();
+    uint64_t begun = clock_ns();
     if (image_decode(bytes, size, &query->limits, &picture, &result->image, &why) != IMAGE_OK)
         return model_fail_image(err, &why);
-    result->decode_ns = now_ns() - begun;
+    result->decode_ns = clock_ns() - begun;
     model_code code = MODEL_OK;
     if (query->wanted_count > 0) code = classify_picture(query, &picture, result, err);
     image_free(&picture);

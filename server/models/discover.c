@@ -4,10 +4,11 @@
  * Only names are looked at here; whether the files are any good shows when they are loaded. Folders
  * are read in sorted order, so that the first error does not depend on the file system.
  */
+#include "common/names.h"
 #include "models/internal.h"
-#include "models/names.h"
 #include "models/source.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -117,6 +118,17 @@ static void free_entries(struct dirent **entries, int count) {
     free(entries);
 }
 
+model_code model_name_check(const char *name, model_error *err) {
+    size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                 "0123456789._-");
+    if (isalnum((unsigned char)name[0]) && !name[length] && length <= MODEL_NAME_MAX)
+        return MODEL_OK;
+    return model_fail(err, MODEL_INVALID,
+                      "'%.200s' is no model name: letters, digits, '.', '_' and '-', at most %d, "
+                      "beginning with a letter or digit",
+                      name, MODEL_NAME_MAX);
+}
+
 typedef model_code visit_fn(const char *name, const char *path, source_list *list,
                             model_error *err);
 
@@ -171,11 +183,7 @@ static model_code visit_model(const char *name, const char *path, source_list *l
                               model_error *err) {
     size_t first = list->count;
     model_code code = sources_of_path(name, path, list, err);
-    if (code == MODEL_OK && list->count > first && !name_is_model_name(name))
-        return model_fail(err, MODEL_INVALID,
-                          "'%.400s' is no model name: letters, digits, '.', '_' and '-', at most "
-                          "%d, beginning with a letter or digit",
-                          path, MODEL_NAME_MAX);
+    if (code == MODEL_OK && list->count > first) code = model_name_check(name, err);
     return code;
 }
 

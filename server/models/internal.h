@@ -2,13 +2,12 @@
 #ifndef CNNSERVE_MODELS_INTERNAL_H
 #define CNNSERVE_MODELS_INTERNAL_H
 
+#include "common/array.h"
 #include "models/models.h"
 #include "models/plans.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-#define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Largest files of a model folder. */
 #define MODEL_GRAPH_MAX  ((size_t)2 << 30) /* protobuf's own limit */

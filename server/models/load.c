@@ -9,8 +9,8 @@
  */
 #include "models/load.h"
 
+#include "common/names.h"
 #include "models/internal.h"
-#include "models/names.h"
 #include "models/preprocessing.h"
 #include "json/model_config.h"
 

@@ -10,7 +10,7 @@
  */
 #include "models/query.h"
 
-#include "models/names.h"
+#include "common/names.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -5,9 +5,9 @@
  * the last one of its group. One lock guards the array; finding takes a reference under it, so a
  * model lives on while it is used, whatever becomes of its entry.
  */
+#include "common/names.h"
 #include "models/internal.h"
 #include "models/load.h"
-#include "models/names.h"
 #include "models/source.h"
 
 #include <stdlib.h>
@@ -29,14 +29,8 @@ static model_code sources_of_option(const char *option, source_list *list, model
                           option);
     char *name = strndup(option, (size_t)(equals - option));
     if (!name) return model_fail_memory(err);
-    model_code code = MODEL_OK;
-    if (!name_is_model_name(name))
-        code = model_fail(err, MODEL_INVALID,
-                          "'%.200s' is no model name: letters, digits, '.', '_' and '-', at most "
-                          "%d, beginning with a letter or digit",
-                          name, MODEL_NAME_MAX);
-    else
-        code = sources_of_spec(name, equals + 1, list, err);
+    model_code code = model_name_check(name, err);
+    if (code == MODEL_OK) code = sources_of_spec(name, equals + 1, list, err);
     free(name);
     return code;
 }

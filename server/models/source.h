@@ -76,6 +76,8 @@ model_code sources_of_directory(const char *directory, source_list *list, model_
  */
 model_code sources_of_spec(const char *name, const char *spec, source_list *list, model_error *err);
 const builtin_model *builtin_find(const char *name); /* NULL: there is none */
+/* MODEL_INVALID unless it is [A-Za-z0-9][A-Za-z0-9._-]* and at most MODEL_NAME_MAX long. */
+model_code model_name_check(const char *name, model_error *err);
 /* The name that a path gives: of the folder, or of the file without ".onnx". Caller frees. */
 char *source_name_of_path(const char *path);
 

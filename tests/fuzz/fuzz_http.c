@@ -3,14 +3,15 @@
  * and text that is echoed. The first byte chooses; results are checked against each other.
  *
  *   clang -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -Iinclude -Iserver \
- *     tests/fuzz/fuzz_http.c server/http/target.c server/http/multipart.c server/models/names.c \
- *     server/json/{base64,buffer,classify_body,float_text,utf8,writer}.c -ljansson -o fuzz_http
+ *     tests/fuzz/fuzz_http.c server/http/target.c server/http/multipart.c \
+ *     server/common/{buffer,names,utf8}.c \
+ *     server/json/{base64,classify_body,float_text,writer}.c -ljansson -o fuzz_http
  */
+#include "common/utf8.h"
 #include "http/http.h"
 #include "http/multipart.h"
 #include "json/base64.h"
 #include "json/classify_body.h"
-#include "json/utf8.h"
 #include "json/writer.h"
 
 #include <stdlib.h>

@@ -260,6 +260,23 @@ Test(open, names_of_models) {
     }
 }
 
+Test(open, what_a_name_may_be) {
+    static const char *const good[] = {"a", "A1", "squeezenet1.1", "x_y-z.0"};
+    static const char *const bad[] = {"",   ".",   "..",  ".hidden", "-a",
+                                      "_a", "a/b", "a b", "ä",       "a\n"};
+    char name[200];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        cr_expect_eq(model_name_check(good[i], NULL), MODEL_OK, "%s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect_eq(model_name_check(bad[i], NULL), MODEL_INVALID, "%s", bad[i]);
+    memset(name, 'a', sizeof name);
+    name[MODEL_NAME_MAX] = '\0';
+    cr_expect_eq(model_name_check(name, NULL), MODEL_OK);
+    name[MODEL_NAME_MAX] = 'a';
+    name[MODEL_NAME_MAX + 1] = '\0';
+    cr_expect_eq(model_name_check(name, NULL), MODEL_INVALID);
+}
+
 Test(open, unknown_model) {
     served_model *model = NULL;
     model_error err = {0};

@@ -1,12 +1,9 @@
-/* names.h: what a name may be, wildcards, and the names that a mistyped one may have meant. */
+/* names.h: wildcards, and the names that a mistyped one may have meant. */
 #ifndef CNNSERVE_NAMES_H
 #define CNNSERVE_NAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* [A-Za-z0-9][A-Za-z0-9._-]*, at most MODEL_NAME_MAX long. */
-bool name_is_model_name(const char *name);
 
 bool name_has_wildcard(const char *pattern);
 /* `*` stands for any run of bytes, also none, `?` for one byte. Takes length x length steps. */

@@ -1,5 +1,5 @@
 /* utf8.c: see utf8.h. Overlong forms, surrogates and what lies above U+10FFFF are not accepted. */
-#include "json/utf8.h"
+#include "common/utf8.h"
 
 #include <stdint.h>
 

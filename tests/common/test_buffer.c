@@ -1,4 +1,4 @@
-#include "json/buffer.h"
+#include "common/buffer.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

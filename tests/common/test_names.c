@@ -1,24 +1,7 @@
-#include "models/names.h"
+#include "common/names.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
-
-Test(names, model_names) {
-    static const char *const good[] = {"a", "A1", "squeezenet1.1", "x_y-z.0"};
-    static const char *const bad[] = {"",   ".",   "..",  ".hidden", "-a",
-                                      "_a", "a/b", "a b", "ä",       "a\n"};
-    char name[200];
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
-        cr_expect(name_is_model_name(good[i]), "%s", good[i]);
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        cr_expect_not(name_is_model_name(bad[i]), "%s", bad[i]);
-    memset(name, 'a', sizeof name);
-    name[128] = '\0';
-    cr_expect(name_is_model_name(name));
-    name[128] = 'a';
-    name[129] = '\0';
-    cr_expect_not(name_is_model_name(name));
-}
 
 Test(names, wildcards) {
     static const struct {

@@ -1,12 +1,10 @@
 /*
- * Names: validity, wildcards, and suggestions for mistyped ones.
+ * Names: wildcards, and suggestions for mistyped ones.
  *
  * Suggestions use the edit distance of Levenshtein over lower-cased bytes. Long names are compared
  * by their first NAME_COMPARED bytes, so that the work for one entry is bounded whatever comes in.
  */
-#include "models/names.h"
-
-#include "models/models.h"
+#include "common/names.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -18,13 +16,6 @@
 #define NAME_COMPARED 64
 #define NAME_NEAREST  3 /* names in a suggestion */
 #define NAME_LISTED   8 /* names listed when none is near */
-
-bool name_is_model_name(const char *name) {
-    if (!isalnum((unsigned char)name[0])) return false;
-    size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                 "0123456789._-");
-    return name[length] == '\0' && length <= MODEL_NAME_MAX;
-}
 
 bool name_has_wildcard(const char *pattern) {
     return strpbrk(pattern, "*?") != NULL;

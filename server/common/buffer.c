@@ -1,5 +1,5 @@
 /* buffer.c: see buffer.h. */
-#include "json/buffer.h"
+#include "common/buffer.h"
 
 #include <stdint.h>
 #include <stdio.h>
