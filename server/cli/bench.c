@@ -299,54 +299,39 @@ static void print_text(const bench *b) {
            text_bytes(cnn_plan_arena_bytes(b->plan), arena, sizeof arena));
 }
 
-static void write_float(json_writer *w, const char *key, double value) {
-    json_write_key(w, key);
-    json_write_float(w, (float)value);
-}
-
-static void write_uint(json_writer *w, const char *key, uint64_t value) {
-    json_write_key(w, key);
-    json_write_uint(w, value);
-}
-
-static void write_text(json_writer *w, const char *key, const char *text) {
-    json_write_key(w, key);
-    json_write_text(w, text);
-}
-
 static void write_step(json_writer *w, const bench *b, size_t index) {
     cnn_step_info step = cnn_plan_step(b->plan, index);
     json_write_begin_object(w);
-    write_text(w, "name", step.name);
-    write_text(w, "op", step.op);
-    write_text(w, "kernel", step.kernel);
+    json_write_member_text(w, "name", step.name);
+    json_write_member_text(w, "op", step.op);
+    json_write_member_text(w, "kernel", step.kernel);
     json_write_key(w, "output_shape");
     json_write_shape(w, &step.shape);
-    write_float(w, "ms", (double)b->steps[index] / NS_PER_MS);
-    write_float(w, "share", step_share(b, index));
-    write_uint(w, "macs", step.macs);
-    write_float(w, "gflops", gflops(step.macs, (double)b->steps[index]));
+    json_write_member_float(w, "ms", (double)b->steps[index] / NS_PER_MS);
+    json_write_member_float(w, "share", step_share(b, index));
+    json_write_member_uint(w, "macs", step.macs);
+    json_write_member_float(w, "gflops", gflops(step.macs, (double)b->steps[index]));
     json_write_end_object(w);
 }
 
 static void write_figures(json_writer *w, const bench *b) {
     double median = bench_percentile(b->runs, b->iterations, 50);
-    write_text(w, "model", b->name);
-    write_text(w, "precision", b->served ? served_model_precision(b->served) : "fp32");
-    write_uint(w, "threads", (uint64_t)cnn_runtime_threads(b->rt));
-    write_uint(w, "batch", b->batch);
-    write_uint(w, "iterations", b->iterations);
-    write_float(w, "median_ms", median / NS_PER_MS);
-    write_float(w, "min_ms", (double)b->runs[0] / NS_PER_MS);
-    write_float(w, "mean_ms", mean_ns(b) / NS_PER_MS);
-    write_float(w, "p99_ms", bench_percentile(b->runs, b->iterations, 99) / NS_PER_MS);
-    write_float(w, "images_per_second", 1e9 * (double)b->batch / median);
-    write_float(w, "gflops", gflops(b->macs, median));
-    write_uint(w, "macs", b->macs);
-    write_text(w, "isa", cnn_runtime_isa(b->rt));
-    write_uint(w, "peak_rss_bytes", peak_rss_bytes());
-    write_uint(w, "arena_bytes", cnn_plan_arena_bytes(b->plan));
-    write_uint(w, "weights_bytes", cnn_model_weights_bytes(b->model));
+    json_write_member_text(w, "model", b->name);
+    json_write_member_text(w, "precision", b->served ? served_model_precision(b->served) : "fp32");
+    json_write_member_uint(w, "threads", (uint64_t)cnn_runtime_threads(b->rt));
+    json_write_member_uint(w, "batch", b->batch);
+    json_write_member_uint(w, "iterations", b->iterations);
+    json_write_member_float(w, "median_ms", median / NS_PER_MS);
+    json_write_member_float(w, "min_ms", (double)b->runs[0] / NS_PER_MS);
+    json_write_member_float(w, "mean_ms", mean_ns(b) / NS_PER_MS);
+    json_write_member_float(w, "p99_ms", bench_percentile(b->runs, b->iterations, 99) / NS_PER_MS);
+    json_write_member_float(w, "images_per_second", 1e9 * (double)b->batch / median);
+    json_write_member_float(w, "gflops", gflops(b->macs, median));
+    json_write_member_uint(w, "macs", b->macs);
+    json_write_member_text(w, "isa", cnn_runtime_isa(b->rt));
+    json_write_member_uint(w, "peak_rss_bytes", peak_rss_bytes());
+    json_write_member_uint(w, "arena_bytes", cnn_plan_arena_bytes(b->plan));
+    json_write_member_uint(w, "weights_bytes", cnn_model_weights_bytes(b->model));
 }
 
 static int print_json(const bench *b) {

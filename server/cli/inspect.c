@@ -148,14 +148,11 @@ static void write_tensors(json_writer *w, const char *key, const cnn_model *grap
 }
 
 static void write_classifier(json_writer *w, const served_model *model) {
-    json_write_key(w, "version");
-    json_write_text(w, served_model_version_text(model));
-    json_write_key(w, "precision");
-    json_write_text(w, served_model_precision(model));
+    json_write_member_text(w, "version", served_model_version_text(model));
+    json_write_member_text(w, "precision", served_model_precision(model));
     json_write_key(w, "preprocessing");
     json_write_preprocessing(w, served_model_spec(model));
-    json_write_key(w, "activation");
-    json_write_text(w, model_activation_name(served_model_activation(model)));
+    json_write_member_text(w, "activation", model_activation_name(served_model_activation(model)));
     json_write_key(w, "labels");
     json_write_labels(w, model);
 }
@@ -165,14 +162,10 @@ static int print_json(const inspected *it) {
     buffer_init(&out, JSON_MAX);
     json_writer w = {.out = &out};
     json_write_begin_object(&w);
-    json_write_key(&w, "model");
-    json_write_text(&w, it->name);
-    json_write_key(&w, "opset");
-    json_write_int(&w, cnn_model_opset(it->graph));
-    json_write_key(&w, "params");
-    json_write_uint(&w, it->summary->params);
-    json_write_key(&w, "macs");
-    json_write_uint(&w, it->summary->macs);
+    json_write_member_text(&w, "model", it->name);
+    json_write_member_int(&w, "opset", cnn_model_opset(it->graph));
+    json_write_member_uint(&w, "params", it->summary->params);
+    json_write_member_uint(&w, "macs", it->summary->macs);
     write_tensors(&w, "inputs", it->graph, cnn_model_input_count, cnn_model_input);
     write_tensors(&w, "outputs", it->graph, cnn_model_output_count, cnn_model_output);
     if (it->model) write_classifier(&w, it->model);

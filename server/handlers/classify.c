@@ -171,10 +171,8 @@ static void write_reply(classify_job *job) {
     x->reply.body.limit = reply_limit(job->app);
     json_writer w = {.out = &x->reply.body};
     json_write_begin_object(&w);
-    json_write_key(&w, "model");
-    json_write_text(&w, served_model_name(job->model));
-    json_write_key(&w, "version");
-    json_write_text(&w, served_model_version_text(job->model));
+    json_write_member_text(&w, "model", served_model_name(job->model));
+    json_write_member_text(&w, "version", served_model_version_text(job->model));
     write_results(&w, job);
     http_timing_add(x, HTTP_ENCODE, clock_ns() - start);
     if (job->request.timings) write_timings(&w, x);

@@ -4,42 +4,32 @@
 
 #include <string.h>
 
-static void write_text(json_writer *w, const char *key, const char *text) {
-    json_write_key(w, key);
-    json_write_text(w, text);
-}
-
-static void write_number(json_writer *w, const char *key, uint64_t number) {
-    json_write_key(w, key);
-    json_write_uint(w, number);
-}
-
 /* What the list and the description of a model have in common. */
 static void write_heading(json_writer *w, const app *a, const served_model *model) {
     cnn_tensor_info input = served_model_input(model), output = served_model_output(model);
-    write_text(w, "name", served_model_name(model));
-    write_text(w, "version", served_model_version_text(model));
+    json_write_member_text(w, "name", served_model_name(model));
+    json_write_member_text(w, "version", served_model_version_text(model));
     json_write_key(w, "default");
     json_write_bool(w, model_registry_is_default(a->registry, model));
-    write_text(w, "origin", served_model_origin(model));
-    write_text(w, "precision", served_model_precision(model));
+    json_write_member_text(w, "origin", served_model_origin(model));
+    json_write_member_text(w, "precision", served_model_precision(model));
     json_write_key(w, "input");
     json_write_tensor_info(w, &input);
     json_write_key(w, "output");
     json_write_tensor_info(w, &output);
-    write_text(w, "activation", model_activation_name(served_model_activation(model)));
-    write_number(w, "classes", served_model_class_count(model));
+    json_write_member_text(w, "activation", model_activation_name(served_model_activation(model)));
+    json_write_member_uint(w, "classes", served_model_class_count(model));
 }
 
 static void write_memory(json_writer *w, served_model *model) {
     model_memory memory = served_model_memory(model);
     json_write_key(w, "memory");
     json_write_begin_object(w);
-    write_number(w, "weights_bytes", memory.weights_bytes);
-    write_number(w, "arena_bytes", memory.arena_bytes);
-    write_number(w, "session_bytes", memory.session_bytes);
-    write_number(w, "plans", memory.plans);
-    write_number(w, "sessions", memory.sessions);
+    json_write_member_uint(w, "weights_bytes", memory.weights_bytes);
+    json_write_member_uint(w, "arena_bytes", memory.arena_bytes);
+    json_write_member_uint(w, "session_bytes", memory.session_bytes);
+    json_write_member_uint(w, "plans", memory.plans);
+    json_write_member_uint(w, "sessions", memory.sessions);
     json_write_end_object(w);
 }
 
@@ -60,8 +50,8 @@ static void write_description(json_writer *w, const app *a, served_model *model,
     json_write_key(w, "preprocessing");
     json_write_preprocessing(w, served_model_spec(model));
     write_memory(w, model);
-    write_number(w, "params", summary->params);
-    write_number(w, "macs", summary->macs);
+    json_write_member_uint(w, "params", summary->params);
+    json_write_member_uint(w, "macs", summary->macs);
     json_write_key(w, "labels");
     json_write_labels(w, model);
     json_write_key(w, "layers");

@@ -68,10 +68,8 @@ static void reply_error(http_exchange *x, int status, const char *code, const ch
     if (vasprintf(&sentence, format, args) < 0) sentence = NULL;
     json_writer w = {.out = &x->reply.body};
     json_write_begin_object(&w);
-    json_write_key(&w, "error");
-    json_write_text(&w, sentence ? sentence : "there is no memory left");
-    json_write_key(&w, "code");
-    json_write_text(&w, code);
+    json_write_member_text(&w, "error", sentence ? sentence : "there is no memory left");
+    json_write_member_text(&w, "code", code);
     json_write_end_object(&w);
     buffer_append_char(&x->reply.body, '\n');
     free(sentence);

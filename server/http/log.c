@@ -47,16 +47,6 @@ static void put_time(char *out, size_t size) {
     snprintf(out + length, size - length, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-static void put_text(json_writer *w, const char *key, const char *value) {
-    json_write_key(w, key);
-    json_write_text(w, value);
-}
-
-static void put_number(json_writer *w, const char *key, uint64_t value) {
-    json_write_key(w, key);
-    json_write_uint(w, value);
-}
-
 /* A line up to what is particular to it. */
 static void begin_line(json_writer *w, log_level level) {
     char now[40];
@@ -66,8 +56,8 @@ static void begin_line(json_writer *w, log_level level) {
         return;
     }
     json_write_begin_object(w);
-    put_text(w, "time", now);
-    put_text(w, "level", names[level]);
+    json_write_member_text(w, "time", now);
+    json_write_member_text(w, "level", names[level]);
 }
 
 /* Standard error may be anything; that it cannot be written is nothing that could be logged. */
@@ -95,7 +85,7 @@ void log_line(log_level level, const char *format, ...) {
     va_end(args);
     if (length < 0) message = NULL;
     if (settings.json)
-        put_text(&w, "message", message ? message : format);
+        json_write_member_text(&w, "message", message ? message : format);
     else
         buffer_append_text(&line, message ? message : format);
     free(message);
@@ -103,17 +93,16 @@ void log_line(log_level level, const char *format, ...) {
 }
 
 static void put_access_json(json_writer *w, const log_access *a) {
-    put_text(w, "message", "request");
-    put_text(w, "client", a->client);
-    put_text(w, "method", a->method);
+    json_write_member_text(w, "message", "request");
+    json_write_member_text(w, "client", a->client);
+    json_write_member_text(w, "method", a->method);
     json_write_key(w, "target");
     json_write_bytes(w, a->target, strnlen(a->target, MAX_TARGET));
-    put_number(w, "status", (uint64_t)a->status);
-    put_number(w, "bytes_in", a->bytes_in);
-    put_number(w, "bytes_out", a->bytes_out);
-    json_write_key(w, "duration_ms");
-    json_write_float(w, (float)((double)a->duration_ns / 1e6));
-    put_text(w, "request_id", a->id);
+    json_write_member_uint(w, "status", (uint64_t)a->status);
+    json_write_member_uint(w, "bytes_in", a->bytes_in);
+    json_write_member_uint(w, "bytes_out", a->bytes_out);
+    json_write_member_float(w, "duration_ms", (float)((double)a->duration_ns / 1e6));
+    json_write_member_text(w, "request_id", a->id);
 }
 
 /* The target and the method stand in quotes, escaped as in JSON. */

@@ -148,6 +148,26 @@ void json_write_float(json_writer *w, float value) {
     json_write_raw(w, text, float_text(text, value));
 }
 
+void json_write_member_text(json_writer *w, const char *key, const char *text) {
+    json_write_key(w, key);
+    json_write_text(w, text);
+}
+
+void json_write_member_int(json_writer *w, const char *key, int64_t value) {
+    json_write_key(w, key);
+    json_write_int(w, value);
+}
+
+void json_write_member_uint(json_writer *w, const char *key, uint64_t value) {
+    json_write_key(w, key);
+    json_write_uint(w, value);
+}
+
+void json_write_member_float(json_writer *w, const char *key, float value) {
+    json_write_key(w, key);
+    json_write_float(w, value);
+}
+
 /* At most FLOATS_AT_ONCE numbers, each with a comma behind it. */
 static bool put_floats(buffer *out, const float *data, size_t count) {
     char *start = buffer_reserve(out, count * (FLOAT_TEXT_MAX + 1) + FLOAT_TEXT_ROOM);

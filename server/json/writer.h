@@ -33,6 +33,11 @@ void json_write_bool(json_writer *w, bool value);
 void json_write_null(json_writer *w);
 /* Reads back as the same float32; NaN and the infinities become null. */
 void json_write_float(json_writer *w, float value);
+/* A member of an object: key and value. */
+void json_write_member_text(json_writer *w, const char *key, const char *text);
+void json_write_member_int(json_writer *w, const char *key, int64_t value);
+void json_write_member_uint(json_writer *w, const char *key, uint64_t value);
+void json_write_member_float(json_writer *w, const char *key, float value);
 /* A JSON value that is text already. */
 void json_write_raw(json_writer *w, const char *json, size_t size);
 
