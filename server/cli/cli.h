@@ -3,6 +3,7 @@
 #define CNNSERVE_CLI_H
 
 #include "cli/options.h"
+#include "json/model_config.h"
 
 #include <cnn.h>
 #include <stddef.h>
@@ -48,7 +49,7 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
 #define CLI_PRECISION(values)                                                                      \
     {                                                                                              \
         .name = "precision", .type = OPTION_CHOICE, .offset = offsetof(values, precision),         \
-        .choices = "fp32|bf16|int8|auto",                                                          \
+        .choices = MODEL_PRECISIONS,                                                               \
         .help = "numbers to compute with (as model.json says, else fp32)"                          \
     }
 

@@ -236,7 +236,7 @@ static bool key_labels(reader *r, const char *key, const json_t *value) {
 
 static bool key_precision(reader *r, const char *key, const json_t *value) {
     int index;
-    return read_choice(r, key, value, "fp32|bf16|int8|auto", &index) &&
+    return read_choice(r, key, value, MODEL_PRECISIONS, &index) &&
            read_text(r, key, value, &r->config.precision);
 }
 

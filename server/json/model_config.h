@@ -22,6 +22,8 @@ typedef enum config_activation {
     CONFIG_NONE,
 } config_activation;
 
+#define MODEL_PRECISIONS "fp32|bf16|int8|auto"
+
 /* A height and a width; 0 and 0: not given. */
 typedef struct config_size {
     int height, width;
@@ -44,7 +46,7 @@ typedef struct model_config {
     float mean[IMAGE_MAX_CHANNELS], std[IMAGE_MAX_CHANNELS];
     char *output; /* NULL: not given */
     config_activation activation;
-    char *precision; /* one of "fp32", "bf16", "int8", "auto"; NULL: not given */
+    char *precision; /* one of MODEL_PRECISIONS; NULL: not given */
 } model_config;
 
 /* False: `message` (of `size` bytes) names the key and what is wrong with it. */

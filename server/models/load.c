@@ -81,12 +81,9 @@ static model_code read_labels(served_model *model, const model_source *source,
 
 static model_code check_precision(const char *name, model_error *err) {
     if (strcmp(name, "fp32") == 0 || strcmp(name, "auto") == 0) return MODEL_OK;
-    if (strcmp(name, "bf16") == 0 || strcmp(name, "int8") == 0)
-        return model_fail(err, MODEL_INVALID,
-                          "precision %s is not available in this version, only fp32 (and auto, "
-                          "which chooses it)",
-                          name);
-    return model_fail(err, MODEL_INVALID, "precision must be fp32, bf16, int8 or auto, not '%.60s'",
+    return model_fail(err, MODEL_INVALID,
+                      "precision %.60s is not available in this version, only fp32 (and auto, "
+                      "which chooses it)",
                       name);
 }
 
