@@ -113,13 +113,10 @@ static bool features_fit(classify_job *job, model_error *err) {
 /* ---- the reply ---------------------------------------------------------------------------- */
 
 static void write_timings(json_writer *w, const http_exchange *x) {
-    static const char *const names[HTTP_TIMINGS] = {"decode", "preprocess", "queue", "inference",
-                                                    "encode"};
     json_write_key(w, "timings");
     json_write_begin_object(w);
     for (size_t i = 0; i < HTTP_TIMINGS; i++) {
-        json_write_key(w, names[i]);
-        json_write_float(w, (float)((double)x->timing_ns[i] / 1e6));
+        json_write_member_float(w, http_timing_names[i], (float)((double)x->timing_ns[i] / 1e6));
     }
     json_write_end_object(w);
 }

@@ -11,6 +11,9 @@
 /* Longest reply there can be, unless a handler lowers it; guards against runaway loops only. */
 #define MAX_REPLY ((size_t)1 << 40)
 
+const char *const http_timing_names[HTTP_TIMINGS] = {"decode", "preprocess", "queue", "inference",
+                                                     "encode"};
+
 const char *http_request_header(const http_request *request, const char *name) {
     for (size_t i = 0; i < request->header_count; i++)
         if (strcasecmp(request->headers[i].name, name) == 0) return request->headers[i].value;

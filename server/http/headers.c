@@ -48,13 +48,12 @@ static void emit_cors(http_exchange *x, const char *allowed, headers_emit *emit,
 }
 
 static void emit_timing(http_exchange *x, headers_emit *emit, void *arg) {
-    static const char *const names[HTTP_TIMINGS] = {"decode", "preprocess", "queue", "inference",
-                                                    "encode"};
     char text[HTTP_TIMINGS * 48];
     size_t length = 0;
     for (size_t i = 0; i < HTTP_TIMINGS; i++)
-        length += (size_t)snprintf(text + length, sizeof text - length, "%s%s;dur=%.3f",
-                                   i ? ", " : "", names[i], (double)x->timing_ns[i] / 1e6);
+        length +=
+            (size_t)snprintf(text + length, sizeof text - length, "%s%s;dur=%.3f", i ? ", " : "",
+                             http_timing_names[i], (double)x->timing_ns[i] / 1e6);
     emit(arg, "Server-Timing", text);
 }
 

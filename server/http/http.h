@@ -93,6 +93,8 @@ typedef enum http_timing {
     HTTP_INFERENCE,
     HTTP_ENCODE,
     HTTP_TIMINGS
+extern const char *const http_timing_names[HTTP_TIMINGS]; /* "decode", ... */
+
 } http_timing;
 
 #define HTTP_MAX_CAPTURES 4
