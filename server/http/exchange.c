@@ -20,12 +20,6 @@ const char *http_request_header(const http_request *request, const char *name) {
     return NULL;
 }
 
-const char *http_request_query(const http_request *request, const char *name) {
-    for (size_t i = 0; i < request->target.query_count; i++)
-        if (strcmp(request->target.query[i].name, name) == 0) return request->target.query[i].value;
-    return NULL;
-}
-
 void http_exchange_init(http_exchange *x) {
     memset(x, 0, sizeof *x);
     buffer_init(&x->reply.body, MAX_REPLY);

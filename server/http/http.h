@@ -61,10 +61,8 @@ typedef struct http_request {
     uint64_t received_ns; /* when the request was complete */
 } http_request;
 
-/* The value of the first header, or query parameter, of that name; NULL if there is none. Header
- * names are compared without regard to case. */
+/* The value of the first header of that name, in upper or lower case; NULL if there is none. */
 const char *http_request_header(const http_request *request, const char *name);
-const char *http_request_query(const http_request *request, const char *name);
 
 /* ---- reply -------------------------------------------------------------------------------- */
 
@@ -93,9 +91,9 @@ typedef enum http_timing {
     HTTP_INFERENCE,
     HTTP_ENCODE,
     HTTP_TIMINGS
-extern const char *const http_timing_names[HTTP_TIMINGS]; /* "decode", ... */
-
 } http_timing;
+
+extern const char *const http_timing_names[HTTP_TIMINGS]; /* "decode", ... */
 
 #define HTTP_MAX_CAPTURES 4
 

@@ -36,9 +36,6 @@ typedef struct {
                         */
 } image_error;
 
-/* "ok", "unsupported", ...; never NULL. */
-const char *image_code_name(image_code code);
-
 /* ---- decoding ----------------------------------------------------------------------------- */
 
 typedef struct {

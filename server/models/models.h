@@ -68,7 +68,6 @@ void served_model_unref(served_model *model);
 
 /* Pointers live as long as the model. */
 const char *served_model_name(const served_model *model);
-int64_t served_model_version(const served_model *model);          /* 1, ... */
 const char *served_model_version_text(const served_model *model); /* "1", ... */
 const char *served_model_precision(const served_model *model);    /* "fp32" */
 /* Where it came from: a path, or "built in". */
@@ -97,7 +96,6 @@ cnn_shape served_model_nominal(const served_model *model);
 
 /* For whatever is not image classification (raw tensors, benchmarks). */
 cnn_model *served_model_cnn(const served_model *model);
-cnn_runtime *served_model_runtime(const served_model *model);
 
 typedef struct model_memory {
     size_t weights_bytes; /* packed weights, shared by all plans */
@@ -199,7 +197,6 @@ typedef struct model_query model_query;
 model_code model_query_create(served_model *model, const model_query_options *options,
                               model_query **out, model_error *err);
 void model_query_free(model_query *query);
-served_model *model_query_model(const model_query *query);
 /* The features that each result will hold, in that order; NULL and 0: none. */
 const model_feature *model_query_features(const model_query *query, size_t *count);
 

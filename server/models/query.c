@@ -230,10 +230,6 @@ void model_query_free(model_query *query) {
     free(query);
 }
 
-served_model *model_query_model(const model_query *query) {
-    return query->model;
-}
-
 const model_feature *model_query_features(const model_query *query, size_t *count) {
     *count = query->feature_count;
     return query->feature_count ? query->features : NULL;

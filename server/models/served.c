@@ -25,10 +25,6 @@ const char *served_model_name(const served_model *model) {
     return model->name;
 }
 
-int64_t served_model_version(const served_model *model) {
-    return model->version;
-}
-
 const char *served_model_version_text(const served_model *model) {
     return model->version_text;
 }
@@ -81,10 +77,6 @@ cnn_shape served_model_nominal(const served_model *model) {
 
 cnn_model *served_model_cnn(const served_model *model) {
     return model->cnn;
-}
-
-cnn_runtime *served_model_runtime(const served_model *model) {
-    return model->rt;
 }
 
 model_code served_model_summary(served_model *model, const cnn_summary **out, model_error *err) {

@@ -123,7 +123,7 @@ Test(decode, refuses_broken_pngsuite) {
         image img = {0};
         image_error err = {0};
         image_code code = decode_file(paths[i], &img, NULL, &err);
-        cr_expect_eq(code, IMAGE_UNDECODABLE, "%s: %s", paths[i], image_code_name(code));
+        cr_expect_eq(code, IMAGE_UNDECODABLE, "%s: %d", paths[i], code);
         cr_expect_eq(err.code, code);
         cr_expect(strstr(err.message, "PNG"), "%s: %s", paths[i], err.message);
         refused++;
@@ -182,7 +182,7 @@ static void check_prefixes(const char *name, blob file) {
         memcpy(copy, file.bytes, size);
         image_code code = check_outcome(name, copy, size);
         cr_expect(code == IMAGE_UNDECODABLE || (size < 16 && code == IMAGE_UNSUPPORTED),
-                  "%s cut to %zu of %zu bytes: %s", name, size, file.size, image_code_name(code));
+                  "%s cut to %zu of %zu bytes: %d", name, size, file.size, code);
         free(copy);
     }
 }
