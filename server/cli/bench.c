@@ -12,8 +12,8 @@
 #include "cli/options.h"
 #include "cli/table.h"
 #include "common/clock.h"
+#include "models/describe.h"
 #include "models/models.h"
-#include "json/describe.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,6 +11,7 @@
 #include "cli/files.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "common/array.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -45,8 +46,8 @@ static const option_def defs[] = {
     {.name = "feature-format",
      .type = OPTION_CHOICE,
      .offset = offsetof(classify_values, feature_format),
-     .fallback = "array",
-     .choices = "array|base64|stats",
+     .fallback = FEATURE_FORMAT_DEFAULT,
+     .choices = FEATURE_FORMATS,
      .help = "how --format json writes feature maps"},
     {.name = "format",
      .type = OPTION_CHOICE,
@@ -130,7 +131,7 @@ typedef struct job {
 struct batch {
     const model_query *query;
     entry_format format;
-    feature_format features;
+    const feature_format *features;
     pthread_mutex_t lock;
     pthread_cond_t finished;
     job *jobs; /* a ring: image i is job i % window */
@@ -147,7 +148,7 @@ static void classify_bytes(job *j, const void *bytes, size_t size) {
     model_result result = {0};
     model_error err = {0};
     if (model_classify(j->batch->query, bytes, size, &result, &err) != MODEL_OK)
-        fail_job(j, err.message, json_error_word(&err));
+        fail_job(j, err.message, failure_kind_of(&err).word);
     else
         entry_write(&j->entry, j->batch->format, j->batch->features, j->path, &result);
     model_result_free(&result);
@@ -214,15 +215,13 @@ static bool run_batch(batch *b, cnn_runtime *rt, const path_list *images) {
 static int classify_images(const model_query *query, cnn_runtime *rt, const classify_values *values,
                            const path_list *images) {
     static const char *const formats[] = {"text", "json", "csv"};
-    static const char *const feature_formats[] = {"array", "base64", "stats"};
     batch b = {.query = query,
+               .features = feature_format_find(values->feature_format),
                .lock = PTHREAD_MUTEX_INITIALIZER,
                .finished = PTHREAD_COND_INITIALIZER,
                .window = WINDOW_PER_THREAD * (size_t)cnn_runtime_threads(rt)};
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < ARRAY_LENGTH(formats); i++)
         if (strcmp(values->format, formats[i]) == 0) b.format = (entry_format)i;
-        if (strcmp(values->feature_format, feature_formats[i]) == 0) b.features = (feature_format)i;
-    }
     b.jobs = calloc(b.window, sizeof *b.jobs);
     if (!b.jobs) return cli_fail(CLI_FAILED, "out of memory");
     for (size_t i = 0; i < b.window; i++)

@@ -66,7 +66,7 @@ static void write_csv(buffer *out, const char *path, const model_result *result)
 
 /* ---- any ---------------------------------------------------------------------------------- */
 
-void entry_write(buffer *out, entry_format format, feature_format features, const char *path,
+void entry_write(buffer *out, entry_format format, const feature_format *features, const char *path,
                  const model_result *result) {
     json_writer w = {.out = out};
     switch (format) {

@@ -6,8 +6,8 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/table.h"
+#include "models/describe.h"
 #include "models/models.h"
-#include "json/describe.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -107,12 +107,3 @@ char *buffer_take(buffer *b, size_t *size) {
     *b = (buffer){.limit = b->limit};
     return data;
 }
-
-char *buffer_take_text(buffer *b) {
-    if (b->limit < SIZE_MAX) b->limit++; /* the NUL is not content */
-    buffer_append_char(b, '\0');
-    if (b->limit < SIZE_MAX) b->limit--;
-    if (buffer_failed(b)) return NULL;
-    size_t size;
-    return buffer_take(b, &size);
-}

@@ -47,7 +47,5 @@ void buffer_fail(buffer *b, buffer_state state);
 
 /* The bytes, now the caller's to free(), and the buffer is empty; NULL if there are none. */
 char *buffer_take(buffer *b, size_t *size);
-/* As buffer_take, with a NUL behind the last byte; NULL if the buffer has failed. */
-char *buffer_take_text(buffer *b);
 
 #endif

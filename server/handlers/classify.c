@@ -17,12 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Characters that a value is expected to take in a nested array, comma included, and that one
- * channel's statistics take. */
-#define ARRAY_CHARACTERS 12
-#define STATS_CHARACTERS 64
-/* Name, op, shape and braces of one feature. */
-#define FEATURE_CHARACTERS 256
 /* A reply may be larger than expected, but not by more than this factor and this many bytes. */
 #define REPLY_SLACK_FACTOR 2
 #define REPLY_SLACK        ((size_t)256 << 20)
@@ -68,25 +62,12 @@ static void job_free(classify_job *job) {
 
 /* ---- the size of features ----------------------------------------------------------------- */
 
-static uint64_t expected_size(const model_feature *feature, feature_format format) {
-    uint64_t count = feature->count;
-    uint64_t channels = feature->shape.rank > 1 ? (uint64_t)feature->shape.dims[0] : 1;
-    switch (format) {
-    case FEATURES_BASE64:
-        return FEATURE_CHARACTERS + count * sizeof(float) / 3 * 4;
-    case FEATURES_STATS:
-        return FEATURE_CHARACTERS + channels * STATS_CHARACTERS;
-    default:
-        return FEATURE_CHARACTERS + count * ARRAY_CHARACTERS;
-    }
-}
-
 /* model_admit_fn: adds an image's features to those of the request, up to the limit. */
 static model_code admit(void *arg, const model_feature *features, size_t count, model_error *err) {
     classify_job *job = arg;
     uint64_t size = 0;
     for (size_t i = 0; i < count; i++)
-        size += expected_size(&features[i], job->request.format);
+        size += feature_expected_size(&features[i], job->request.format);
     uint64_t total = atomic_fetch_add(&job->feature_bytes, size) + size;
     if (total <= job->app->feature_limit) return MODEL_OK;
     err->code = MODEL_FEATURES_TOO_LARGE;
@@ -126,7 +107,7 @@ static void write_entry(json_writer *w, const classify_job *job, const image_tas
     if (task->overdue)
         json_write_failure(w, name, task->err.message, "deadline_exceeded");
     else if (task->code != MODEL_OK)
-        json_write_failure(w, name, task->err.message, json_error_word(&task->err));
+        json_write_failure(w, name, task->err.message, failure_kind_of(&task->err).word);
     else
         json_write_result(w, name, &task->result, job->request.format);
 }

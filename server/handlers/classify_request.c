@@ -42,11 +42,6 @@ typedef enum parameter { TOP, FEATURES, FEATURE_FORMAT, TIMINGS } parameter;
 
 static const char *const parameter_names[] = {"top", "features", "feature_format", "timings"};
 
-static const struct {
-    const char *name;
-    feature_format format;
-} formats[] = {{"array", FEATURES_ARRAY}, {"base64", FEATURES_BASE64}, {"stats", FEATURES_STATS}};
-
 static bool mark_given(classify_request *r, parameter p, classify_refusal *why) {
     if (r->given & 1U << p)
         return refuse(why, 400, "bad_request", "the parameter '%s' is given twice",
@@ -77,13 +72,12 @@ static bool set_features_text(classify_request *r, const char *text, classify_re
 }
 
 static bool set_format(classify_request *r, const char *text, classify_refusal *why) {
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (strcmp(formats[i].name, text) != 0) continue;
-        r->format = formats[i].format;
-        return true;
-    }
-    return refuse(why, 400, "bad_request",
-                  "'feature_format' has to be array, base64 or stats, not '%.64s'", text);
+    const feature_format *format = feature_format_find(text);
+    if (!format)
+        return refuse(why, 400, "bad_request",
+                      "'feature_format' has to be one of " FEATURE_FORMATS ", not '%.64s'", text);
+    r->format = format;
+    return true;
 }
 
 static bool set_timings_text(classify_request *r, const char *text, classify_refusal *why) {
@@ -236,7 +230,8 @@ static bool read_body(classify_request *r, const http_request *request, size_t m
 
 bool classify_request_read(const http_request *request, size_t max_images, classify_request *out,
                            classify_refusal *why) {
-    classify_request r = {.top = CLASSIFY_DEFAULT_TOP, .format = FEATURES_ARRAY};
+    classify_request r = {.top = CLASSIFY_DEFAULT_TOP,
+                          .format = feature_format_find(FEATURE_FORMAT_DEFAULT)};
     bool read = read_query(&r, &request->target, why) && read_body(&r, request, max_images, why);
     if (read)
         *out = r;

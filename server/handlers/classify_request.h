@@ -4,8 +4,8 @@
 
 #include "http/http.h"
 #include "http/multipart.h"
+#include "models/result.h"
 #include "json/classify_body.h"
-#include "json/result.h"
 
 #define CLASSIFY_DEFAULT_TOP 5
 #define CLASSIFY_MAX_TOP     1000000
@@ -23,7 +23,7 @@ typedef struct classify_request {
     size_t top;
     char **features;
     size_t feature_count;
-    feature_format format;
+    const feature_format *format;
     bool timings;
 
     unsigned given; /* one bit for each parameter that has been set */

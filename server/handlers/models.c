@@ -1,6 +1,6 @@
 /* models.c: which models there are, and all about one of them. */
 #include "handlers/app.h"
-#include "json/describe.h"
+#include "models/describe.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* routes.c: the route table, and what the handlers share. */
 #include "common/array.h"
 #include "handlers/app.h"
-#include "json/result.h"
+#include "models/result.h"
 
 #define CLASSIFY(method, pattern)                                                                  \
     { method, pattern, classify_images, true, false }
@@ -23,36 +23,9 @@ static const http_route routes[] = {
 
 const http_routes app_routes = {routes, ARRAY_LENGTH(routes)};
 
-static int image_status(image_code code) {
-    switch (code) {
-    case IMAGE_UNSUPPORTED:
-        return 415;
-    case IMAGE_UNDECODABLE:
-        return 422;
-    case IMAGE_TOO_LARGE:
-        return 413;
-    default:
-        return 500;
-    }
-}
-
-static int status_of(const model_error *err) {
-    switch (err->code) {
-    case MODEL_BAD_REQUEST:
-        return 400;
-    case MODEL_NOT_FOUND:
-        return 404;
-    case MODEL_FEATURES_TOO_LARGE:
-        return 413;
-    case MODEL_IMAGE:
-        return image_status(err->image);
-    default:
-        return 500;
-    }
-}
-
 void app_reply_error(http_exchange *x, const model_error *err) {
-    http_reply_error(x, status_of(err), json_error_word(err), "%s", err->message);
+    failure_kind kind = failure_kind_of(err);
+    http_reply_error(x, kind.status, kind.word, "%s", err->message);
 }
 
 bool app_find_model(app *a, http_exchange *x, served_model **out) {

@@ -12,7 +12,7 @@
  *
  * Functions that can fail return a model_code and, when it is not MODEL_OK, describe the failure in
  * *err (may be NULL). Out parameters are written on success only. Every ..._free and ..._unref
- * accepts NULL. This library knows neither HTTP nor JSON.
+ * accepts NULL. All of it as JSON: describe.h, result.h. HTTP is not known here.
  */
 #ifndef CNNSERVE_MODELS_H
 #define CNNSERVE_MODELS_H

@@ -55,8 +55,15 @@ Test(text, progress) {
                      "[------------------------------] 0/200   0%  0.0/s");
 }
 
+/* What has been written, a string to free. */
+static char *take_text(buffer *out) {
+    size_t size;
+    cr_assert(buffer_append_char(out, '\0'));
+    return buffer_take(out, &size);
+}
+
 static void expect_text(buffer *out, const char *want) {
-    char *text = buffer_take_text(out);
+    char *text = take_text(out);
     cr_expect_str_eq(text, want, "%s", text);
     free(text);
 }
@@ -74,7 +81,7 @@ Test(entry, csv) {
     model_result result = example(predictions);
     buffer out;
     buffer_init(&out, 4096);
-    entry_write(&out, ENTRY_CSV, FEATURES_ARRAY, "x,y.png", &result);
+    entry_write(&out, ENTRY_CSV, NULL, "x,y.png", &result);
     entry_write_failure(&out, ENTRY_CSV, "z.png", "PNG ends, early", "undecodable_image");
     expect_text(&out, "\"x,y.png\",1,2,\"a \"\"b\"\", c\",0.9,\n"
                       "\"x,y.png\",2,0,d,1e-07,\n"
@@ -86,7 +93,7 @@ Test(entry, json) {
     model_result result = example(predictions);
     buffer out;
     buffer_init(&out, 4096);
-    entry_write(&out, ENTRY_JSON, FEATURES_ARRAY, "x.png", &result);
+    entry_write(&out, ENTRY_JSON, NULL, "x.png", &result);
     entry_write_failure(&out, ENTRY_JSON, "z.png", "PNG ends early", "undecodable_image");
     expect_text(
         &out, "{\"image\":{\"name\":\"x.png\",\"format\":\"png\",\"width\":4,\"height\":3,"
@@ -105,6 +112,7 @@ Test(entry, features) {
                              .count = 8,
                              .data = values};
     model_result result = {.image = {.format = "png"}, .features = &feature, .feature_count = 1};
+    static const char *const formats[] = {"array", "base64", "stats"};
     static const char *const want[] = {
         "\"data\":[[[0.0,1.0],[-1.0,0.0]],[[2.0,4.0],[6.0,8.0]]]}",
         "\"data_base64\":\"AAAAAAAAgD8AAIC/AAAAAAAAAEAAAIBAAADAQAAAAEE=\"}",
@@ -113,8 +121,8 @@ Test(entry, features) {
     for (int i = 0; i < 3; i++) {
         buffer out;
         buffer_init(&out, 4096);
-        entry_write(&out, ENTRY_JSON, (feature_format)i, "x", &result);
-        char *text = buffer_take_text(&out);
+        entry_write(&out, ENTRY_JSON, feature_format_find(formats[i]), "x", &result);
+        char *text = take_text(&out);
         cr_expect_not_null(strstr(text, "\"f\":{\"op\":\"Relu\",\"shape\":[2,2,2],\"dtype\":"
                                         "\"float32\","));
         cr_expect_not_null(strstr(text, want[i]), "%s", text);

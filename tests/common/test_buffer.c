@@ -28,19 +28,9 @@ Test(buffer, stops_at_its_limit_and_stays_stopped) {
     cr_expect_eq(b.state, BUFFER_PAST_LIMIT);
     cr_expect_not(buffer_append_char(&b, 'a'), "although it would fit");
     cr_expect_eq(b.size, 9);
-    cr_expect_null(buffer_take_text(&b));
     buffer_clear(&b);
     cr_expect(buffer_append_text(&b, "1234567890"), "the limit itself fits");
     buffer_free(&b);
-}
-
-Test(buffer, text_has_a_nul_that_does_not_count) {
-    buffer b;
-    buffer_init(&b, 3);
-    cr_assert(buffer_append_text(&b, "abc"));
-    char *text = buffer_take_text(&b);
-    cr_expect_str_eq(text, "abc");
-    free(text);
 }
 
 Test(buffer, reserves_and_commits) {

@@ -42,7 +42,7 @@ Test(classify_request, a_raw_body_is_an_image_whatever_its_type) {
         cr_expect_null(r.images[0].name);
         cr_expect_eq(r.top, 5);
         cr_expect_eq(r.feature_count, 0);
-        cr_expect_eq(r.format, FEATURES_ARRAY);
+        cr_expect_eq(r.format, feature_format_find("array"));
         cr_expect_not(r.timings);
         classify_request_free(&r);
     }
@@ -54,13 +54,13 @@ Test(classify_request, parameters_of_the_query) {
     cr_assert(read_request(), "%s", why.message);
     cr_expect_eq(r.top, 0);
     cr_expect_str_eq(r.features[0], "conv1,pool*");
-    cr_expect_eq(r.format, FEATURES_BASE64);
+    cr_expect_eq(r.format, feature_format_find("base64"));
     cr_expect(r.timings);
     classify_request_free(&r);
     query("top=1000000&timings=false&feature_format=stats");
     cr_assert(read_request());
     cr_expect_eq(r.top, 1000000);
-    cr_expect_eq(r.format, FEATURES_STATS);
+    cr_expect_eq(r.format, feature_format_find("stats"));
     classify_request_free(&r);
 }
 
@@ -73,7 +73,8 @@ Test(classify_request, wrong_parameters) {
         {"top=1.5", "'top' has to be an integer"},
         {"top=1&top=1", "'top' is given twice"},
         {"features=a&features=b", "'features' is given twice"},
-        {"feature_format=Array", "'feature_format' has to be array, base64 or stats, not 'Array'"},
+        {"feature_format=Array",
+         "'feature_format' has to be one of array|base64|stats, not 'Array'"},
         {"feature_format=png", "'feature_format' has to be"},
         {"timings=yes", "'timings' has to be 0 or 1"},
         {"feature=a", "there is no parameter 'feature'; did you mean 'features'"},
@@ -162,7 +163,7 @@ Test(classify_request, documents) {
     cr_expect_str_eq(r.images[1].name, "n");
     cr_expect_eq(r.top, 2);
     cr_expect_eq(r.feature_count, 2);
-    cr_expect_eq(r.format, FEATURES_STATS);
+    cr_expect_eq(r.format, feature_format_find("stats"));
     cr_expect(r.timings);
     classify_request_free(&r);
 }

@@ -387,7 +387,7 @@ class Errors(ServerCase):
         self.expect_error(post("/v1/classify?top=x"), 400, "bad_request", "'top' has to be an integer")
         self.expect_error(post("/v1/classify?topp=1"), 400, "bad_request", "did you mean 'top'")
         self.expect_error(post("/v1/classify?explain=cam"), 400, "bad_request", "explain")
-        self.expect_error(post("/v1/classify?feature_format=png"), 400, "bad_request", "array, base64 or stats")
+        self.expect_error(post("/v1/classify?feature_format=png"), 400, "bad_request", "array|base64|stats")
         self.expect_error(post("/v1/classify?top=1&top=2"), 400, "bad_request", "twice")
         self.expect_error(post("/v1/classify?a=%zz"), 400, "bad_request", "percent")
         self.expect_error(post("/v1/%ff/classify"), 400, "bad_request", "UTF-8")

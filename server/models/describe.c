@@ -1,5 +1,5 @@
 /* Models as JSON. */
-#include "json/describe.h"
+#include "models/describe.h"
 
 const char *json_color_name(image_color color) {
     static const char *const names[] = {
@@ -37,15 +37,10 @@ void json_write_shape(json_writer *w, const cnn_shape *shape) {
     json_write_end_array(w);
 }
 
-static void write_tagged(json_writer *w, const char *key, const char *text) {
-    json_write_key(w, key);
-    json_write_text(w, text);
-}
-
 void json_write_tensor_info(json_writer *w, const cnn_tensor_info *info) {
     json_write_begin_object(w);
-    write_tagged(w, "name", info->name);
-    write_tagged(w, "dtype", cnn_dtype_name(info->dtype));
+    json_write_member_text(w, "name", info->name);
+    json_write_member_text(w, "dtype", cnn_dtype_name(info->dtype));
     json_write_key(w, "shape");
     json_write_shape(w, &info->shape);
     json_write_end_object(w);
@@ -62,24 +57,22 @@ static void write_pair(json_writer *w, const char *key, int height, int width) {
 static void write_resize(json_writer *w, const image_spec *spec) {
     json_write_key(w, "resize");
     json_write_begin_object(w);
-    write_tagged(w, "mode", json_resize_name(spec->resize));
+    json_write_member_text(w, "mode", json_resize_name(spec->resize));
     if (spec->resize != IMAGE_RESIZE_NONE) {
         write_pair(w, "size", spec->size_h, spec->size_w);
-        write_tagged(w, "filter", json_filter_name(spec->filter));
+        json_write_member_text(w, "filter", json_filter_name(spec->filter));
     }
     json_write_end_object(w);
 }
 
 void json_write_preprocessing(json_writer *w, const image_spec *spec) {
     json_write_begin_object(w);
-    write_tagged(w, "color", json_color_name(spec->color));
-    json_write_key(w, "channels");
-    json_write_int(w, spec->channels);
-    write_tagged(w, "layout", spec->layout == IMAGE_NCHW ? "NCHW" : "NHWC");
+    json_write_member_text(w, "color", json_color_name(spec->color));
+    json_write_member_int(w, "channels", spec->channels);
+    json_write_member_text(w, "layout", spec->layout == IMAGE_NCHW ? "NCHW" : "NHWC");
     write_resize(w, spec);
     if (spec->crop_h > 0) write_pair(w, "crop", spec->crop_h, spec->crop_w);
-    json_write_key(w, "scale");
-    json_write_float(w, spec->scale);
+    json_write_member_float(w, "scale", spec->scale);
     json_write_key(w, "mean");
     json_write_floats(w, spec->mean, (size_t)spec->channels);
     json_write_key(w, "std");
@@ -92,15 +85,13 @@ void json_write_layers(json_writer *w, const cnn_summary *summary) {
     for (size_t i = 0; i < summary->layer_count; i++) {
         const cnn_layer *layer = &summary->layers[i];
         json_write_begin_object(w);
-        write_tagged(w, "name", layer->name);
-        write_tagged(w, "op", layer->op);
-        write_tagged(w, "output", layer->output.name);
+        json_write_member_text(w, "name", layer->name);
+        json_write_member_text(w, "op", layer->op);
+        json_write_member_text(w, "output", layer->output.name);
         json_write_key(w, "output_shape");
         json_write_shape(w, &layer->output.shape);
-        json_write_key(w, "params");
-        json_write_uint(w, layer->params);
-        json_write_key(w, "macs");
-        json_write_uint(w, layer->macs);
+        json_write_member_uint(w, "params", layer->params);
+        json_write_member_uint(w, "macs", layer->macs);
         json_write_end_object(w);
     }
     json_write_end_array(w);
