@@ -1,6 +1,7 @@
 /* Tables of text with aligned columns, and numbers as people read them. */
 #include "cli/table.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,6 +65,7 @@ static void print_rule(const table *t, const size_t *widths, char dash) {
 void table_print(const table *t) {
     size_t widths[TABLE_MAX_COLUMNS], column = 0;
     const char *end = t->cells.data + t->cells.size;
+    assert(t->columns > 0);
     measure(t, widths);
     for (size_t i = 0; i < t->columns; i++)
         print_cell(t, i, t->titles[i], widths);

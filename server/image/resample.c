@@ -104,9 +104,10 @@ static void init_copies(resample_axis *axis, const resample_range *range) {
     double at = step * 0.5;
     for (int i = 0; i < range->first; i++)
         at += step;
-    for (int i = 0; i < range->count; i++, at += step) {
+    for (int i = 0; i < range->count; i++) {
         int source = same ? range->first + i : (int)at;
         axis->start[i] = source < range->in ? source : range->in - 1;
+        at += step;
     }
 }
 

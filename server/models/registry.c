@@ -112,7 +112,7 @@ model_code model_registry_create(cnn_runtime *rt, const model_registry_options *
     if (!registry) return model_fail_memory(err);
     model_code code = sources_of_options(options, &list, err);
     if (code != MODEL_OK) goto exit;
-    qsort(list.items, list.count, sizeof *list.items, by_name_and_version);
+    if (list.count > 1) qsort(list.items, list.count, sizeof *list.items, by_name_and_version);
     registry->default_name = choose_default(options, &list);
     code = check_twice(&list, err);
     if (code == MODEL_OK) code = load_all(registry, rt, &list, options->precision, err);

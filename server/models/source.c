@@ -17,10 +17,10 @@
 
 const char *source_describe(const model_source *source, const char *file, char *buffer,
                             size_t size) {
-    if (source->folder)
-        snprintf(buffer, size, "%s/%s", source->folder, file);
-    else
+    if (source->builtin)
         snprintf(buffer, size, "%s of built-in model '%s'", file, source->builtin->name);
+    else
+        snprintf(buffer, size, "%s/%s", source->folder, file);
     return buffer;
 }
 

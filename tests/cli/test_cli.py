@@ -162,7 +162,7 @@ class LineDetector(Case):
                                           "orientation": 1})
         self.assertEqual(entry["predictions"], [{"class_index": 0, "label": "vertical line", "probability": 3}])
         features = entry["features"]
-        self.assertEqual(list(features), ["conv", "map", "average_pool", "max_pool", "global_max"])
+        self.assertEqual(list(features), ["image", "conv", "map", "average_pool", "max_pool", "global_max"])
         self.assertEqual(features["map"], {"op": "Relu", "shape": [1, 6, 6], "dtype": "float32",
                                            "data": [[[0, 0, 3, 3, 0, 0]] * 6]})
         for name, op in ("average_pool", "AveragePool"), ("max_pool", "MaxPool"):

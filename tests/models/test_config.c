@@ -49,10 +49,13 @@ Test(model_config, one_value_for_all_channels) {
 }
 
 Test(model_config, nothing_given) {
-    model_config c, zero = {0};
+    model_config c;
     char message[512];
     cr_assert(read_config("{}", &c, message));
-    cr_expect_eq(memcmp(&c, &zero, sizeof c), 0);
+    cr_expect(!c.labels && !c.output && !c.precision);
+    cr_expect(!c.has_color && !c.has_resize && !c.has_filter && !c.has_scale);
+    cr_expect(c.size.height == 0 && c.crop.height == 0 && c.mean_count == 0 && c.std_count == 0);
+    cr_expect_eq(c.activation, CONFIG_AUTO);
 }
 
 Test(model_config, errors) {
