@@ -52,7 +52,7 @@ static size_t find_tensor(const served_model *model, const char *name) {
     for (size_t i = 0; i < model->tensor_count; i++)
         if (strcmp(model->tensors[i].name, name) == 0) return i;
     for (size_t i = 0; i < model->tensor_count; i++)
-        if (strcmp(model->tensors[i].node, name) == 0) return i;
+        if (model->tensors[i].node[0] && strcmp(model->tensors[i].node, name) == 0) return i;
     return SIZE_MAX;
 }
 

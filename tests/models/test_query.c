@@ -120,7 +120,7 @@ Test(query, features_by_name_and_wildcard) {
     expect_features("line-detector", " map , max_pool ,,", "map max_pool");
     expect_features("line-detector", "*pool", "average_pool max_pool");
     expect_features("line-detector", "ma?", "map");
-    expect_features("line-detector", "*", "conv map average_pool max_pool global_max");
+    expect_features("line-detector", "*", "image conv map average_pool max_pool global_max");
     expect_features("line-detector", "", "");
 }
 
@@ -131,11 +131,11 @@ Test(query, unknown_features) {
                    "no tensor or node of model 'line-detector' matches 'mop*'; did you mean "
                    "'map'?");
     expect_refused("z*", MODEL_NOT_FOUND,
-                   "no tensor or node of model 'line-detector' matches 'z*'; there are 'conv', "
-                   "'map', 'average_pool', 'max_pool', 'global_max'");
-    expect_refused("image", MODEL_NOT_FOUND,
-                   "model 'line-detector' has no tensor or node 'image'; there are 'conv', 'map', "
-                   "'average_pool', 'max_pool', 'global_max'");
+                   "no tensor or node of model 'line-detector' matches 'z*'; there are 'image', "
+                   "'conv', 'map', 'average_pool', 'max_pool', 'global_max'");
+    expect_refused("picture", MODEL_NOT_FOUND,
+                   "model 'line-detector' has no tensor or node 'picture'; there are 'image', "
+                   "'conv', 'map', 'average_pool', 'max_pool', 'global_max'");
 }
 
 Test(query, names_of_nodes_are_suggested_too) {
@@ -150,8 +150,8 @@ Test(query, names_of_nodes_are_suggested_too) {
                        err.message);
     cr_expect_eq(create_query(model, 1, "x*y", &query, &err), MODEL_NOT_FOUND);
     cr_expect_not_null(
-        strstr(err.message, "there are 'mean', 'pool', 't0', 'node0', 't1', 'node1'"), "%s",
-        err.message);
+        strstr(err.message, "there are 'image', 'mean', 'pool', 't0', 'node0', 't1', 'node1'"),
+        "%s", err.message);
     served_model_unref(model);
     folder_remove(folder);
 }
@@ -239,7 +239,8 @@ Test(classify, line_detector) {
     cr_assert_eq(result.prediction_count, 1);
     cr_expect_eq(result.predictions[0].probability, 3);
     cr_expect_str_eq(result.predictions[0].label, "vertical line");
-    cr_assert_eq(result.feature_count, 5);
+    cr_assert_eq(result.feature_count, 6);
+    cr_expect_eq(feature(&result, "image")->data[3], 1);
     expect_rows(feature(&result, "map"), (float[]){0, 0, 3, 3, 0, 0}, 6, 6);
     expect_rows(feature(&result, "average_pool"), (float[]){0, 3, 0}, 3, 3);
     expect_rows(feature(&result, "max_pool"), (float[]){0, 3, 0}, 3, 3);
