@@ -12,13 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-
-#define MAX_RAW_REPLY ((size_t)16 << 10)
 
 /* ---- making and freeing calls ------------------------------------------------------------- */
 
-static watched *watched_of(struct MHD_Connection *connection) {
+static deadline *deadline_of(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
@@ -37,7 +34,7 @@ call *call_create(http_server *server, const char *target, struct MHD_Connection
     buffer_init(&c->body, server->options.max_body);
     c->server = server;
     c->connection = connection;
-    c->watched = watched_of(connection);
+    c->deadline = deadline_of(connection);
     c->started_ns = clock_ns();
     c->target = strdup(target);
     c->path = strndup(target, strcspn(target, "?"));
@@ -114,31 +111,6 @@ enum MHD_Result call_answer(call *c) {
     MHD_destroy_response(response);
     c->state = CALL_ANSWERED;
     return queued;
-}
-
-static void add_to_text(void *text, const char *name, const char *value) {
-    buffer_printf(text, "%s: %s\r\n", name, value);
-}
-
-/* Writes the reply to the socket, past libmicrohttpd, which is then to close the connection. */
-static void call_answer_raw(call *c) {
-    buffer text;
-    buffer_init(&text, MAX_RAW_REPLY);
-    const buffer *body = &c->x.reply.body;
-    buffer_printf(&text, "HTTP/1.1 %d %s\r\n", c->x.reply.status,
-                  MHD_get_reason_phrase_for((unsigned)c->x.reply.status));
-    headers_each(&c->x, c->server->options.cors_origin, add_to_text, &text);
-    buffer_printf(&text, "Connection: close\r\nContent-Length: %zu\r\n\r\n", body->size);
-    buffer_append(&text, body->data, body->size);
-    int socket = call_socket(c->connection);
-    /* Nothing else has been sent for this request, so that a small reply fits at once. */
-    if (!buffer_failed(&text) &&
-        send(socket, text.data, text.size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)text.size) {
-        c->bytes_out = body->size;
-        c->written_raw = true;
-        c->state = CALL_ANSWERED;
-    }
-    buffer_free(&text);
 }
 
 /* ---- the start of a request --------------------------------------------------------------- */
@@ -262,7 +234,7 @@ enum MHD_Result call_start(call *c, const char *method) {
         http_reply_error(&c->x, 400, "bad_request", "%s", malformed);
         return call_answer(c);
     }
-    if (c->has_body) watched_enter(c->watched, WATCHED_BODY);
+    if (c->has_body) deadline_enter(c->deadline, DEADLINE_BODY);
     if (c->announced > max_body) {
         http_reply_error(&c->x, 413, "payload_too_large",
                          "the body of %" PRIu64 " bytes is larger than the limit of %zu",
@@ -302,10 +274,10 @@ static bool store(call *c, const char *bytes, size_t size) {
 /* A piece of the body; that of a refused request is dropped, but not without end. */
 enum MHD_Result call_receive(call *c, const char *bytes, size_t size) {
     c->bytes_in += size;
-    watched_received(c->watched, size);
+    deadline_received(c->deadline, size);
     if (c->route ? store(c, bytes, size) : c->bytes_in <= c->server->options.max_body)
         return MHD_YES;
-    call_answer_raw(c);
+    call_refuse_early(c);
     return MHD_NO;
 }
 
@@ -353,7 +325,7 @@ static void complete_request(call *c) {
     http_request *request = &c->x.request;
     c->body_read = true;
     c->state = CALL_COMPLETE;
-    watched_enter(c->watched, WATCHED_BUSY);
+    deadline_enter(c->deadline, DEADLINE_NONE);
     request->body = c->body.data;
     request->body_size = c->body.size;
     request->received_ns = clock_ns();
@@ -384,11 +356,6 @@ enum MHD_Result call_dispatch(call *c) {
 
 /* ---- the end of a request ----------------------------------------------------------------- */
 
-static bool body_overdue(const call *c, enum MHD_RequestTerminationCode why) {
-    return c->state == CALL_RECEIVING && !c->body_read &&
-           (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED || watched_timed_out(c->watched));
-}
-
 /* The status that the client has been given, perhaps by libmicrohttpd itself; 499 if it has not
  * been given one, 0 if there has been no request. */
 static unsigned final_status(const call *c, enum MHD_RequestTerminationCode why) {
@@ -413,13 +380,8 @@ static void log_call(const call *c, unsigned status) {
 }
 
 void call_end(call *c, enum MHD_RequestTerminationCode why) {
-    if (body_overdue(c, why)) {
-        http_reply_error(&c->x, 408, "request_timeout", "the body did not arrive in time");
-        call_answer_raw(c);
-    }
-    if (c->state == CALL_ANSWERED && !c->body_read)
-        watcher_drain(c->server->watcher, call_socket(c->connection));
-    watched_enter(c->watched, WATCHED_WAITING);
+    call_end_early(c, why);
+    deadline_enter(c->deadline, DEADLINE_WAITING);
     unsigned status = final_status(c, why);
     if (status) log_call(c, status);
     call_free(c);

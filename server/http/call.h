@@ -2,8 +2,9 @@
 #ifndef CNNSERVE_CALL_H
 #define CNNSERVE_CALL_H
 
+#include "http/deadline.h"
 #include "http/http.h"
-#include "http/watch.h"
+#include "http/sink.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -12,7 +13,8 @@ struct http_server {
     http_options options; /* its texts are owned */
     char url[512];
     struct MHD_Daemon *daemon;
-    watcher *watcher;
+    deadlines *deadlines;
+    sink *sink;
     atomic_bool draining;   /* set under the lock */
     atomic_size_t buffered; /* bytes of bodies and replies held by calls */
     pthread_mutex_t lock;
@@ -32,7 +34,7 @@ typedef struct call {
     http_exchange x; /* first: a call is found from its exchange */
     http_server *server;
     struct MHD_Connection *connection;
-    watched *watched;
+    deadline *deadline;
     call_state state;
     const http_route *route; /* NULL: refused, x.reply says why */
     char method[16];
@@ -61,6 +63,12 @@ enum MHD_Result call_dispatch(call *c);
 enum MHD_Result call_answer(call *c);
 /* libmicrohttpd is done with the request: logs and frees. */
 void call_end(call *c, enum MHD_RequestTerminationCode why);
+
+/* refuse_early.c: writes x.reply past libmicrohttpd, which is then to close the connection. */
+void call_refuse_early(call *c);
+/* What is left to be done for a call that ends before its body has been read: 408 if that took too
+ * long, and dropping the rest of it if there has been an answer. */
+void call_end_early(call *c, enum MHD_RequestTerminationCode why);
 
 /* The socket of a connection. */
 int call_socket(struct MHD_Connection *connection);

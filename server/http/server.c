@@ -17,9 +17,8 @@
  * field needs a lock: it belongs to the HTTP thread before suspension and after resumption, and to
  * the handler in between.
  *
- * libmicrohttpd takes no reply while a body is arriving. The two refusals that cannot wait for its
- * end (a body without announced length that grows too large, a body that does not arrive) are
- * written to the socket directly, and the connection is closed.
+ * Two more threads sleep nearly always: one ends the input of clients that are too slow
+ * (deadline.h), one drops what arrives of bodies that have been refused (sink.h, refuse_early.c).
  *
  * A drain waits for the calls whose headers came before it. Until they are done connections are
  * accepted as ever, so that later requests are told 503 rather than nothing.
@@ -75,9 +74,9 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
                           enum MHD_ConnectionNotificationCode what) {
     http_server *server = cls;
     if (what == MHD_CONNECTION_NOTIFY_STARTED)
-        *socket_context = watcher_add(server->watcher, call_socket(connection));
+        *socket_context = deadline_add(server->deadlines, call_socket(connection));
     else
-        watcher_remove(server->watcher, *socket_context);
+        deadline_remove(*socket_context);
 }
 
 /* ---- the server --------------------------------------------------------------------------- */
@@ -138,8 +137,9 @@ http_start http_server_create(const http_options *options, http_server **out, ch
     write_url(server, listener);
     result = HTTP_START_FAILED;
     snprintf(message, size, "the HTTP thread cannot be started: %s", strerror(errno));
-    server->watcher = watcher_create(options->idle_seconds);
-    if (!server->watcher || !start_daemon(server, listener)) goto done;
+    server->deadlines = deadlines_create(options->idle_seconds);
+    server->sink = sink_create();
+    if (!server->deadlines || !server->sink || !start_daemon(server, listener)) goto done;
     *out = server;
     return HTTP_STARTED;
 done:
@@ -165,12 +165,12 @@ bool http_server_draining(const http_server *server) {
 bool http_server_wait_idle(http_server *server, uint64_t timeout_ns) {
     const struct timespec last_refusals = {.tv_nsec = LAST_REFUSALS_NS};
     uint64_t until = clock_ns() + timeout_ns;
-    const struct timespec deadline = {.tv_sec = (time_t)(until / 1000000000),
-                                      .tv_nsec = (long)(until % 1000000000)};
+    const struct timespec latest = {.tv_sec = (time_t)(until / 1000000000),
+                                    .tv_nsec = (long)(until % 1000000000)};
     int waited = 0;
     pthread_mutex_lock(&server->lock);
     while (server->running > 0 && waited == 0)
-        waited = pthread_cond_timedwait(&server->idle, &server->lock, &deadline);
+        waited = pthread_cond_timedwait(&server->idle, &server->lock, &latest);
     bool idle = server->running == 0;
     pthread_mutex_unlock(&server->lock);
     if (idle) nanosleep(&last_refusals, NULL);
@@ -180,7 +180,8 @@ bool http_server_wait_idle(http_server *server, uint64_t timeout_ns) {
 void http_server_free(http_server *server) {
     if (!server) return;
     if (server->daemon) MHD_stop_daemon(server->daemon);
-    watcher_free(server->watcher);
+    sink_free(server->sink);
+    deadlines_free(server->deadlines);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
     free((char *)server->options.host);
