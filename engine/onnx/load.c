@@ -209,6 +209,25 @@ static cnn_status add_outputs(loader *l) {
 
 /* ---- nodes ---- */
 
+/* What is supported instead, as the end of a sentence; returns `text`. */
+static const char *nearest_text(const char *domain, const char *op, char *text, size_t size) {
+    const op_def *near = op_nearest(op);
+    int first, last;
+    text[0] = '\0';
+    if (!near) return text;
+    bool at_home = strcmp(near->domain, domain) == 0;
+    if (!at_home)
+        snprintf(text, size, "; there is %s of domain %s", near->name,
+                 *near->domain ? near->domain : "ai.onnx");
+    else if (strcmp(near->name, op) != 0)
+        snprintf(text, size, "; there is %s", near->name);
+    else if (op_versions(near, &first, &last), last > 0)
+        snprintf(text, size, "; versions %d to %d are", first, last);
+    else
+        snprintf(text, size, "; version %d and later ones are", first);
+    return text;
+}
+
 static cnn_status fail_unknown_operator(loader *l, const Onnx__NodeProto *p, const char *label,
                                         int64_t version) {
     const char *op = onnx_text(p->op_type), *domain = onnx_text(p->domain);
@@ -223,15 +242,12 @@ static cnn_status fail_unknown_operator(loader *l, const Onnx__NodeProto *p, con
         return cnn_fail(l->err, CNN_INVALID_MODEL,
                         "%s: operator %.60s is of domain %.60s, which the model does not import",
                         label, op, domain);
-    const op_def *near = op_nearest(op);
-    bool at_home = near && strcmp(near->domain, own ? "" : domain) == 0;
-    if (at_home && strcmp(near->name, op) == 0) near = NULL; /* it has other versions */
-    const char *home = !near || at_home ? "" : *near->domain ? near->domain : "ai.onnx";
+    char nearest[120];
     return cnn_fail(l->err, CNN_UNSUPPORTED,
                     "%s: operator %.60s of domain %.60s is not supported in version %" PRId64
-                    " of its operator set%s%s%s%s",
-                    label, op, own ? "ai.onnx" : domain, version, near ? "; there is " : "",
-                    near ? near->name : "", *home ? " of domain " : "", home);
+                    " of its operator set%s",
+                    label, op, own ? "ai.onnx" : domain, version,
+                    nearest_text(own ? "" : domain, op, nearest, sizeof(nearest)));
 }
 
 static cnn_status find_operator(loader *l, const Onnx__NodeProto *p, const char *label,

@@ -45,6 +45,8 @@ const op_def *op_find(const char *domain, const char *name, int opset);
  * is `name` itself where the operator exists, but not in the domain or version that was asked for.
  */
 const op_def *op_nearest(const char *name);
+/* The first and the last version that have the operator; *last is 0 if it is still there. */
+void op_versions(const op_def *op, int *first, int *last);
 
 /* ---- helpers for infer ---- */
 

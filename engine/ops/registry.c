@@ -77,3 +77,15 @@ const op_def *op_nearest(const char *name) {
         }
     return nearest;
 }
+
+void op_versions(const op_def *op, int *first, int *last) {
+    *first = op->since;
+    *last = op->until;
+    for (const op_def *const *family = op_families; *family; family++)
+        for (const op_def *other = *family; other->name; other++) {
+            if (strcmp(other->name, op->name) != 0 || strcmp(other->domain, op->domain) != 0)
+                continue;
+            *first = MIN(*first, other->since);
+            *last = *last && other->until ? MAX(*last, other->until) : 0;
+        }
+}

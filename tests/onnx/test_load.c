@@ -102,6 +102,13 @@ Test(load, unknown_operator_is_named) {
     expect(f, CNN_UNSUPPORTED, "node 'layer 3': operator Convv of domain ai.onnx");
     cr_assert(strstr(err.message, "there is Conv"), "%s", err.message);
     cr_assert(strstr(err.message, "version 13"));
+    f = small_model(); /* other versions have it */
+    add_node(&f, "Upsample", "y", "z");
+    expect(f, CNN_UNSUPPORTED, "Upsample of domain ai.onnx is not supported in version 13");
+    cr_assert(strstr(err.message, "of its operator set; versions 7 to 10 are"), "%s", err.message);
+    f = small_model();
+    add_node(&f, "Gelu", "y", "z");
+    expect(f, CNN_UNSUPPORTED, "in version 13 of its operator set; version 20 and later ones are");
     f = small_model();
     add_opset(&f, "com.example", 2);
     add_node(&f, "Frobnicate", "y", "z")->domain = text("com.example");

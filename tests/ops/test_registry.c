@@ -49,6 +49,16 @@ Test(registry, nearest_name) {
     cr_assert_null(op_nearest(longest));
 }
 
+Test(registry, versions) {
+    int first, last;
+    op_versions(op_find("", "Upsample", 10), &first, &last);
+    cr_assert(first == 7 && last == 10);
+    op_versions(op_find("", "Gelu", 21), &first, &last);
+    cr_assert(first == 20 && last == 0);
+    op_versions(op_find("", "Clip", 6), &first, &last);
+    cr_assert(first == 6 && last == 0);
+}
+
 static cnn_shape dims(int rank, int64_t a, int64_t b, int64_t c) {
     return (cnn_shape){rank, {a, b, c}};
 }
