@@ -38,7 +38,8 @@ typedef enum cnn_status {
     CNN_LIMIT,            /* larger than a stated limit */
     CNN_IO,               /* the file cannot be read */
     CNN_OUT_OF_MEMORY,
-    CNN_OVERLOADED, /* the task queue is full */
+    CNN_OVERLOADED,   /* the task queue is full */
+    CNN_VALUE_NEEDED, /* a plan needs the value of an input: see cnn_plan_options.input_values */
 } cnn_status;
 
 /* `message` is one sentence without a newline, naming the thing and the limit or rule. */
@@ -83,10 +84,17 @@ typedef struct cnn_tensor_info {
     cnn_shape shape;
 } cnn_tensor_info;
 
-/* ---- tensors in files --------------------------------------------------------------------- */
+/* ---- tensors ------------------------------------------------------------------------------- */
 
+/* A type, a shape and the elements; immutable. */
 typedef struct cnn_tensor cnn_tensor;
 
+/*
+ * Copies `data`, dense and row-major. CNN_INVALID_ARGUMENT for a shape with negative extents,
+ * CNN_UNSUPPORTED for types without a fixed size, CNN_LIMIT above 4 GiB.
+ */
+cnn_status cnn_tensor_create(cnn_dtype dtype, const cnn_shape *shape, const void *data,
+                             cnn_tensor **out, cnn_error *err);
 /*
  * Reads a serialized ONNX TensorProto (the input_N.pb of ONNX' test cases) of up to 4 GiB. `bytes`
  * may be freed. CNN_INVALID_MODEL, CNN_UNSUPPORTED for other types than those of fixed size and for
@@ -200,7 +208,8 @@ typedef struct cnn_summary {
  * The layer table for given input shapes, one per model input. NULL: the model's own, of which only
  * the first extent of each may be symbolic and is then 1. Names belong to the model.
  * CNN_INVALID_ARGUMENT for shapes that are missing or do not fit, CNN_INVALID_MODEL,
- * CNN_UNSUPPORTED and CNN_LIMIT for nodes that break rules with them.
+ * CNN_UNSUPPORTED and CNN_LIMIT for nodes that break rules with them, CNN_VALUE_NEEDED where a
+ * shape depends on the value of an input.
  */
 cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_shapes,
                               cnn_summary **out, cnn_error *err);
@@ -215,16 +224,26 @@ typedef struct cnn_plan_options {
     const cnn_shape *input_shapes; /* one per model input; NULL as in cnn_summary_create */
     const char *const *outputs; /* tensor names of the original graph; NULL: the graph's outputs */
     size_t output_count;        /* of `outputs`, at least 1 */
+    /*
+     * Values that are the same in every run, one per model input: NULL for an input that is fed at
+     * run time. The others are compiled into the plan, which then has no such input, and their
+     * entries of `input_shapes` are not looked at. The tensors may be freed afterwards. NULL: all
+     * inputs are fed at run time.
+     */
+    const cnn_tensor *const *input_values;
 } cnn_plan_options;
 
 /*
  * Compiles; weights that another plan of the model has packed already are shared. `options` may be
- * NULL. CNN_NOT_FOUND for an output that the model lacks, others as in cnn_summary_create.
+ * NULL. CNN_NOT_FOUND for an output that the model lacks, CNN_VALUE_NEEDED where a shape depends on
+ * the value of an input (the axes of a ReduceSum, say), which the message names and `input_values`
+ * can give; others as in cnn_summary_create.
  */
 cnn_status cnn_plan_create(cnn_model *model, const cnn_plan_options *options, cnn_plan **out,
                            cnn_error *err);
 void cnn_plan_free(cnn_plan *plan);
 
+/* Inputs that are fed at run time, in the model's order. */
 size_t cnn_plan_input_count(const cnn_plan *plan);
 cnn_tensor_info cnn_plan_input(const cnn_plan *plan, size_t index);
 size_t cnn_plan_output_count(const cnn_plan *plan);

@@ -69,21 +69,27 @@ static cnn_status check_size(const graph_value *input, const cnn_shape *shape, c
     return CNN_OK;
 }
 
+static cnn_status bind_input(graph_value *input, const cnn_shape *given, cnn_error *err) {
+    cnn_shape shape;
+    cnn_status status = given ? check_shape(input, given, err) : own_shape(input, &shape, err);
+    if (status == CNN_OK) status = check_size(input, given ? given : &shape, err);
+    if (status != CNN_OK) return status;
+    input->shape = given ? *given : shape;
+    input->has_shape = true;
+    return CNN_OK;
+}
+
+/* What is fixed is an input no more. */
 static cnn_status bind_inputs(graph *g, const cnn_shape *given, cnn_error *err) {
+    size_t fed = 0;
     for (size_t i = 0; i < g->input_count; i++) {
         graph_value *input = &g->values[g->inputs[i]];
-        cnn_shape shape;
-        cnn_status status = CNN_OK;
-        if (given)
-            status = check_shape(input, &given[i], err);
-        else
-            status = own_shape(input, &shape, err);
+        if (input->constant) continue;
+        cnn_status status = bind_input(input, given ? &given[i] : NULL, err);
         if (status != CNN_OK) return status;
-        if (given) shape = given[i];
-        if ((status = check_size(input, &shape, err)) != CNN_OK) return status;
-        input->shape = shape;
-        input->has_shape = true;
+        g->inputs[fed++] = g->inputs[i];
     }
+    g->input_count = fed;
     return CNN_OK;
 }
 
@@ -142,16 +148,12 @@ cnn_status graph_bind(graph *g, const cnn_shape *input_shapes, cnn_error *err) {
     return status;
 }
 
-bool graph_fix_input(graph *g, size_t index, tensor *t) {
+cnn_status graph_fix_input(graph *g, size_t index, tensor *t, cnn_error *err) {
     const graph_value *input = &g->values[g->inputs[index]];
-    bool fits =
-        input->dtype == t->dtype && (!input->has_shape || input->shape.rank == t->shape.rank);
-    for (int i = 0; fits && input->has_shape && i < t->shape.rank; i++)
-        fits = input->shape.dims[i] < 0 || input->shape.dims[i] == t->shape.dims[i];
-    if (!fits) return false;
-    graph_set_constant(g, g->inputs[index], t);
-    g->input_count--;
-    for (size_t i = index; i < g->input_count; i++)
-        g->inputs[i] = g->inputs[i + 1];
-    return true;
+    if (input->dtype != t->dtype)
+        return cnn_fail(err, CNN_INVALID_ARGUMENT, "input '%.100s' is %s, the value given is %s",
+                        input->name, cnn_dtype_name(input->dtype), cnn_dtype_name(t->dtype));
+    cnn_status status = check_shape(input, &t->shape, err);
+    if (status == CNN_OK) graph_set_constant(g, g->inputs[index], t);
+    return status;
 }

@@ -179,14 +179,15 @@ cnn_status graph_sort(graph *g, cnn_error *err);
  */
 cnn_status graph_fold_constants(graph *g, cnn_error *err);
 /*
- * Makes input `index` a constant, so that what graph_bind infers may depend on its content; the
- * inputs behind it move up. False if type or shape do not fit. Before graph_bind.
+ * Makes input `index` a constant, so that what graph_bind infers may depend on its content.
+ * graph_bind takes it out of the inputs. CNN_INVALID_ARGUMENT if type or shape do not fit.
  */
-bool graph_fix_input(graph *g, size_t index, tensor *t);
+cnn_status graph_fix_input(graph *g, size_t index, tensor *t, cnn_error *err);
 
 /*
- * Binds the inputs (one concrete shape each; see cnn_summary_create for NULL), infers all types and
- * shapes and folds constants. The errors name node, operator and the rule that was broken.
+ * Binds the inputs (one concrete shape each, unused where the input is fixed; see
+ * cnn_summary_create for NULL), infers all types and shapes and folds constants. The errors name
+ * node, operator and the rule that was broken.
  *
  * Afterwards nodes that do not lead to a graph output are gone, folded ones too (a graph output may
  * have become a constant), and constants without a use are released. A graph is bound once; after

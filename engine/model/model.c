@@ -184,14 +184,22 @@ static cnn_status set_outputs(graph *g, const char *const *names, size_t count, 
     return CNN_OK;
 }
 
-cnn_status model_bind(const cnn_model *model, const cnn_shape *input_shapes,
-                      const char *const *outputs, size_t output_count, graph **out,
+static cnn_status fix_inputs(graph *g, const cnn_tensor *const *values, cnn_error *err) {
+    cnn_status status = CNN_OK;
+    for (size_t i = 0; status == CNN_OK && i < g->input_count; i++)
+        if (values[i]) status = graph_fix_input(g, i, values[i]->content, err);
+    return status;
+}
+
+cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, graph **out,
                       cnn_error *err) {
     graph *g;
     cnn_status status = graph_clone(model->graph, &g, err);
     if (status != CNN_OK) return status;
-    if (outputs) status = set_outputs(g, outputs, output_count, err);
-    if (status == CNN_OK) status = graph_bind(g, input_shapes, err);
+    if (options->outputs) status = set_outputs(g, options->outputs, options->output_count, err);
+    if (status == CNN_OK && options->input_values)
+        status = fix_inputs(g, options->input_values, err);
+    if (status == CNN_OK) status = graph_bind(g, options->input_shapes, err);
     if (status != CNN_OK) {
         graph_free(g);
         return status;

@@ -14,11 +14,15 @@ struct cnn_model {
     size_t tensor_count;
 };
 
+struct cnn_tensor {
+    tensor *content;
+    char *name; /* NULL: none */
+};
+
 cnn_model *model_ref(cnn_model *model);
 
-/* A copy of the model's graph, bound, whose outputs are the named tensors (NULL: the model's own).
- */
-cnn_status model_bind(const cnn_model *model, const cnn_shape *input_shapes,
-                      const char *const *outputs, size_t output_count, graph **out, cnn_error *err);
+/* A copy of the model's graph, bound as the options say. */
+cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, graph **out,
+                      cnn_error *err);
 
 #endif

@@ -1,13 +1,32 @@
-/* The public reader of serialized tensors. */
-#include "graph/graph.h"
+/* The public tensor. */
+#include "model/model.h"
 #include "onnx/onnx.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-struct cnn_tensor {
-    tensor *content;
-    char *name;
-};
+cnn_status cnn_tensor_create(cnn_dtype dtype, const cnn_shape *shape, const void *data,
+                             cnn_tensor **out, cnn_error *err) {
+    if (!shape || !data || !out)
+        return cnn_fail(err, CNN_INVALID_ARGUMENT, "shape, data and out must be given");
+    bool known = shape->rank >= 0 && shape->rank <= CNN_MAX_RANK;
+    for (int i = 0; known && i < shape->rank; i++)
+        known = shape->dims[i] >= 0;
+    if (!known)
+        return cnn_fail(err, CNN_INVALID_ARGUMENT,
+                        "the shape of a tensor has 0 to %d extents, none of them negative",
+                        CNN_MAX_RANK);
+    cnn_tensor *t = calloc(1, sizeof(*t));
+    if (!t) return cnn_fail_memory(err, sizeof(*t));
+    cnn_status status = tensor_create(dtype, shape, &t->content, err);
+    if (status != CNN_OK) {
+        free(t);
+        return status;
+    }
+    memcpy(t->content->data, data, t->content->bytes);
+    *out = t;
+    return CNN_OK;
+}
 
 cnn_status cnn_tensor_load(const void *bytes, size_t size, cnn_tensor **out, cnn_error *err) {
     if (!out || (!bytes && size))

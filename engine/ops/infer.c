@@ -8,6 +8,7 @@
 #include "ops/infer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -232,9 +233,40 @@ op_list op_read_list(const graph_node *node, const char *attr_name, const tensor
     return list;
 }
 
+/* Marks the values that `marked` ones depend on, by the nodes up to `last`. */
+static void mark_ancestors(const graph *g, int last, bool *marked) {
+    for (int n = last; n >= 0; n--) {
+        const graph_node *node = g->nodes[n];
+        bool wanted = false;
+        for (size_t i = 0; i < node->output_count; i++)
+            wanted |= node->outputs[i] >= 0 && marked[node->outputs[i]];
+        for (size_t i = 0; wanted && i < node->input_count; i++)
+            if (node->inputs[i] >= 0) marked[node->inputs[i]] = true;
+    }
+}
+
+/* The first input of the graph on which a value depends; NULL: there is none (or no memory). */
+static const graph_value *deciding_input(const graph *g, int value) {
+    const graph_value *found = NULL;
+    bool *marked = calloc(g->value_count, sizeof(*marked));
+    if (!marked) return NULL;
+    marked[value] = true;
+    mark_ancestors(g, g->values[value].producer, marked);
+    for (size_t i = 0; !found && i < g->input_count; i++)
+        if (marked[g->inputs[i]]) found = &g->values[g->inputs[i]];
+    free(marked);
+    return found;
+}
+
 cnn_status op_need_constant(const graph *g, const graph_node *node, size_t i, const char *name,
                             cnn_error *err) {
     if (!op_input(g, node, i) || op_constant(g, node, i)) return CNN_OK;
+    const graph_value *input = deciding_input(g, node->inputs[i]);
+    if (input)
+        return op_fail(node, err, CNN_VALUE_NEEDED,
+                       "%s must be known before the run, but depends on the value of "
+                       "input '%.100s': give it in input_values",
+                       name, input->name);
     return op_fail(node, err, CNN_UNSUPPORTED,
                    "needs a constant %s, because shapes are planned before the run", name);
 }

@@ -80,7 +80,10 @@ op_list op_read_list(const graph_node *node, const char *attr_name, const tensor
  */
 cnn_status op_need_list(const graph *g, const graph_node *node, const char *name, size_t i,
                         op_list *out, cnn_error *err);
-/* Fails unless input `i` is absent or constant. */
+/*
+ * Fails unless input `i` is absent or constant: CNN_VALUE_NEEDED if an input of the graph, which is
+ * then named, could be fixed to make it so, else CNN_UNSUPPORTED.
+ */
 cnn_status op_need_constant(const graph *g, const graph_node *node, size_t i, const char *name,
                             cnn_error *err);
 /* Turns a list of axes into a set: bit a for axis a. Fails outside [-rank, rank) and on repeats. */

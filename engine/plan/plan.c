@@ -47,7 +47,7 @@ cnn_status cnn_plan_create(cnn_model *model, const cnn_plan_options *options, cn
         return cnn_fail(err, CNN_INVALID_ARGUMENT,
                         "model, out and, where outputs are named, at least one must be given");
     graph *g;
-    cnn_status status = model_bind(model, o.input_shapes, o.outputs, o.output_count, &g, err);
+    cnn_status status = model_bind(model, &o, &g, err);
     if (status != CNN_OK) return status;
     status = passes_run(g, err);
     if (status != CNN_OK) {

@@ -81,6 +81,24 @@ Test(model, sums_up_its_layers) {
     unload(model);
 }
 
+Test(model, tensors_are_copies) {
+    cnn_tensor *t;
+    int64_t numbers[] = {5, -6};
+    cr_assert_eq(cnn_tensor_create(CNN_INT64, &(cnn_shape){1, {2}}, numbers, &t, &err), CNN_OK);
+    numbers[1] = 0;
+    cnn_tensor_info info = cnn_tensor_describe(t);
+    cr_assert_str_eq(info.name, "");
+    cr_assert(info.dtype == CNN_INT64 && info.shape.rank == 1 && info.shape.dims[0] == 2);
+    cr_assert_eq(((const int64_t *)cnn_tensor_data(t))[1], -6);
+    cnn_tensor_free(t);
+    cr_assert_eq(cnn_tensor_create(CNN_INT64, &(cnn_shape){1, {0}}, numbers, &t, &err), CNN_OK);
+    cnn_tensor_free(t);
+    cr_assert_eq(cnn_tensor_create(CNN_STRING, &(cnn_shape){1, {0}}, "", &t, &err),
+                 CNN_UNSUPPORTED);
+    cr_assert_eq(cnn_tensor_create(CNN_INT64, &(cnn_shape){1, {INT64_MAX}}, "", &t, &err),
+                 CNN_LIMIT);
+}
+
 Test(model, what_must_be_given) {
     cnn_model *model = load(), *other = NULL;
     cnn_tensor *t = NULL;
@@ -98,6 +116,11 @@ Test(model, what_must_be_given) {
         cnn_model_load_memory(rt, "", 0, NULL, &err),
         cnn_tensor_load(NULL, 1, &t, &err),
         cnn_tensor_load("", 0, NULL, &err),
+        cnn_tensor_create(CNN_FLOAT32, NULL, "", &t, &err),
+        cnn_tensor_create(CNN_FLOAT32, &(cnn_shape){1, {1}}, NULL, &t, &err),
+        cnn_tensor_create(CNN_FLOAT32, &(cnn_shape){1, {-1}}, "", &t, &err),
+        cnn_tensor_create(CNN_FLOAT32, &(cnn_shape){.rank = 9}, "", &t, &err),
+        cnn_tensor_create(CNN_FLOAT32, &(cnn_shape){0}, "", NULL, &err),
         cnn_summary_create(NULL, NULL, &summary, &err),
         cnn_summary_create(model, NULL, NULL, &err),
         cnn_plan_create(NULL, NULL, &plan, &err),

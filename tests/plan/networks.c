@@ -179,8 +179,8 @@ static graph *bind_outputs(const trial *t) {
     const char **names = calloc(count, sizeof(*names));
     for (size_t i = 0; i < count; i++)
         names[i] = cnn_plan_output(t->plan, i).name;
-    cr_assert_eq(model_bind(t->model, &t->shape, names, count, &g, &err), CNN_OK, "%s",
-                 err.message);
+    cnn_plan_options options = {&t->shape, names, count, NULL};
+    cr_assert_eq(model_bind(t->model, &options, &g, &err), CNN_OK, "%s", err.message);
     free(names);
     return g;
 }

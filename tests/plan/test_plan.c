@@ -359,6 +359,108 @@ Test(plan, plans_of_a_model_share_packed_weights) {
     cnn_runtime_free(rt);
 }
 
+/* ---- values given ---- */
+
+/* in0 and in1 are (2, 6); the output is Reshape(in0 + in1, shape), shape being -in2 */
+static cnn_model *reshaping(cnn_runtime *rt) {
+    network n;
+    network_begin(&n, 3);
+    int a = network_input(&n, &SHAPE(2, 6)), b = network_input(&n, &SHAPE(2, 6));
+    int shape = network_input(&n, &SHAPE(-1));
+    n.g->values[shape].dtype = CNN_INT64;
+    int negated = network_node(&n, "Neg", NULL, 1, shape);
+    int sum = network_node(&n, "Add", NULL, 2, a, b);
+    network_output(&n, network_node(&n, "Reshape", NULL, 2, sum, negated));
+    return network_model(&n, rt);
+}
+
+static cnn_tensor *make_tensor(cnn_dtype dtype, cnn_shape shape, const void *data) {
+    cnn_tensor *t;
+    cnn_error err;
+    cr_assert_eq(cnn_tensor_create(dtype, &shape, data, &t, &err), CNN_OK, "%s", err.message);
+    return t;
+}
+
+Test(plan, values_of_inputs_can_be_given) {
+    cnn_plan *plan;
+    cnn_session *session;
+    cnn_error err;
+    float tens[12];
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    cnn_model *model = reshaping(rt);
+    cnn_shape shapes[] = {SHAPE(2, 6), SHAPE(2, 6), SHAPE(7)}; /* the last is not looked at */
+    for (int i = 0; i < 12; i++)
+        tens[i] = 10 * (float)i;
+    cnn_tensor *values[] = {make_tensor(CNN_FLOAT32, SHAPE(2, 6), tens), NULL,
+                            make_tensor(CNN_INT64, SHAPE(2), (int64_t[]){-3, -4})};
+    cnn_plan_options o = {.input_shapes = shapes,
+                          .input_values = (const cnn_tensor *const *)values};
+    cr_assert_eq(cnn_plan_create(model, &o, &plan, &err), CNN_OK, "%s", err.message);
+    cnn_tensor_free(values[0]);
+    cnn_tensor_free(values[2]);
+    cnn_model_free(model);
+    cr_assert_eq(cnn_plan_input_count(plan), 1);
+    cr_assert_str_eq(cnn_plan_input(plan, 0).name, "in1");
+    cnn_shape got = cnn_plan_output(plan, 0).shape;
+    cr_assert(cnn_shape_equal(&got, &SHAPE(3, 4)));
+    cr_assert_eq(cnn_session_create(plan, &session, &err), CNN_OK, "%s", err.message);
+    for (int run = 0; run < 2; run++) {
+        for (int i = 0; i < 12; i++)
+            ((float *)cnn_session_input(session, 0))[i] = (float)(run + i);
+        cnn_session_run(session);
+        for (int i = 0; i < 12; i++)
+            cr_assert_eq(((const float *)cnn_session_output(session, 0))[i], (float)(11 * i + run));
+    }
+    cnn_session_free(session);
+    cnn_plan_free(plan);
+    cnn_runtime_free(rt);
+}
+
+Test(plan, needs_no_input_at_all) {
+    cnn_plan *plan;
+    cnn_session *session;
+    cnn_error err;
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    cnn_model *model = reshaping(rt);
+    float ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    cnn_tensor *t = make_tensor(CNN_FLOAT32, SHAPE(2, 6), ones);
+    cnn_tensor *shape = make_tensor(CNN_INT64, SHAPE(1), (int64_t[]){-12});
+    cnn_plan_options o = {.input_values = (const cnn_tensor *const[]){t, t, shape}};
+    cr_assert_eq(cnn_plan_create(model, &o, &plan, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(cnn_plan_input_count(plan), 0);
+    cr_assert_eq(cnn_session_create(plan, &session, &err), CNN_OK, "%s", err.message);
+    cnn_session_run(session);
+    for (int i = 0; i < 12; i++)
+        cr_assert_eq(((const float *)cnn_session_output(session, 0))[i], 2);
+    cnn_session_free(session);
+    cnn_plan_free(plan);
+    cnn_tensor_free(t);
+    cnn_tensor_free(shape);
+    cnn_model_free(model);
+    cnn_runtime_free(rt);
+}
+
+/* By way of the nodes between; the other inputs have no part in it. */
+Test(plan, an_input_whose_value_is_needed_is_named) {
+    cnn_plan *plan;
+    cnn_error err;
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    cnn_model *model = reshaping(rt);
+    cnn_shape shapes[] = {SHAPE(2, 6), SHAPE(2, 6), SHAPE(2)};
+    cnn_plan_options o = {.input_shapes = shapes};
+    cr_assert_eq(cnn_plan_create(model, &o, &plan, &err), CNN_VALUE_NEEDED);
+    cr_assert_str_eq(err.message, "Reshape: shape must be known before the run, but depends on the "
+                                  "value of input 'in2': give it in input_values");
+    float number = 0;
+    cnn_tensor *wrong = make_tensor(CNN_FLOAT32, SHAPE(1, 1), &number);
+    o.input_values = (const cnn_tensor *const[]){wrong, NULL, NULL};
+    cr_assert_eq(cnn_plan_create(model, &o, &plan, &err), CNN_INVALID_ARGUMENT);
+    cr_assert_str_eq(err.message, "input 'in0': shape 1x1 does not fit the model's 2x6");
+    cnn_tensor_free(wrong);
+    cnn_model_free(model);
+    cnn_runtime_free(rt);
+}
+
 Test(plan, unknown_tensors_are_named) {
     cnn_plan *plan;
     cnn_error err;
