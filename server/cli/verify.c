@@ -3,8 +3,11 @@
  *
  * A case is a folder with model.onnx and test_data_set_N folders of input_I.pb and output_I.pb; one
  * of which no such folder can be seen fails. The model is compiled for the shapes of the inputs.
- * Outputs must have the expected type and shape; numbers agree as in NumPy's assert_allclose, which
- * ONNX's own runner uses.
+ * Where a shape depends on what an input holds (the axes of a ReduceSum), the integer inputs are
+ * compiled in as well; if that is not enough all inputs but the first, and then all of them, so
+ * that the operators' reference code computes the outputs while the model is compiled. Outputs must
+ * have the expected type and shape; numbers agree as in NumPy's assert_allclose, which ONNX's own
+ * runner uses.
  */
 #include "cli/verify.h"
 #include "cli/cli.h"
@@ -43,10 +46,14 @@ static const option_def defs[] = {
 
 static const option_set options = {
     .usage = "cnnserve verify [options] DIR...",
-    .about = "Runs the ONNX test folders below each DIR (model.onnx with\n"
-             "test_data_set_N/input_I.pb and output_I.pb), prints PASS or FAIL for each, and\n"
-             "exits with 0 if none failed. Hidden folders and links to folders are not searched;\n"
-             "the data sets of a case may be links.",
+    .about =
+        "Runs the ONNX test folders below each DIR (model.onnx with\n"
+        "test_data_set_N/input_I.pb and output_I.pb), prints PASS or FAIL for each, and\n"
+        "exits with 0 if none failed. Hidden folders and links to folders are not searched;\n"
+        "the data sets of a case may be links.\n\n"
+        "Inputs are fed at run time. Only where a shape depends on what one holds (axes, pads,\n"
+        "scales) are inputs compiled into the model: integers, then all but the first, then\n"
+        "all.",
     .defs = defs,
     .count = sizeof defs / sizeof defs[0],
     .min_arguments = 1,
@@ -194,15 +201,52 @@ static size_t element_count(const cnn_shape *shape) {
 
 /* ---- one data set -------------------------------------------------------------------------- */
 
-static bool fill_inputs(verify_case *c, const cnn_plan *plan, cnn_session *session,
-                        const tensors *inputs) {
-    for (size_t i = 0; i < inputs->count; i++) {
-        cnn_tensor_info given = cnn_tensor_describe(inputs->items[i]);
-        cnn_tensor_info taken = cnn_plan_input(plan, i);
+/* How much of the inputs is compiled in rather than fed, one attempt after the other. */
+typedef enum fixing { FIX_NONE, FIX_INTEGERS, FIX_ALL_BUT_FIRST, FIX_ALL } fixing;
+
+/* A data set as the engine takes it. */
+typedef struct run {
+    const tensors *inputs;
+    const cnn_tensor *fixed[MAX_TENSORS]; /* NULL: fed at run time */
+    cnn_shape shapes[MAX_TENSORS];
+    cnn_plan *plan;
+    cnn_session *session;
+} run;
+
+static void choose_fixed(run *r, fixing how) {
+    for (size_t i = 0; i < r->inputs->count; i++) {
+        const cnn_tensor *input = r->inputs->items[i];
+        bool integers = !is_float(cnn_tensor_describe(input).dtype);
+        bool fix = how == FIX_ALL || (how >= FIX_INTEGERS && integers) ||
+                   (how == FIX_ALL_BUT_FIRST && i > 0);
+        r->fixed[i] = fix ? input : NULL;
+    }
+}
+
+/* Fixes what has to be: shapes may depend on it. */
+static bool compile(verify_case *c, run *r) {
+    cnn_error err = {0};
+    cnn_status status = CNN_VALUE_NEEDED;
+    cnn_plan_options wanted = {.input_shapes = r->shapes, .input_values = r->fixed};
+    for (size_t i = 0; i < r->inputs->count; i++)
+        r->shapes[i] = cnn_tensor_describe(r->inputs->items[i]).shape;
+    for (fixing how = FIX_NONE; how <= FIX_ALL && status == CNN_VALUE_NEEDED; how++) {
+        choose_fixed(r, how);
+        status = cnn_plan_create(c->model, &wanted, &r->plan, &err);
+    }
+    if (status == CNN_OK) status = cnn_session_create(r->plan, &r->session, &err);
+    return status == CNN_OK || fail(c, "%s: %s", c->set, err.message);
+}
+
+static bool fill_inputs(verify_case *c, const run *r) {
+    for (size_t i = 0, fed = 0; i < r->inputs->count; i++) {
+        if (r->fixed[i]) continue;
+        cnn_tensor_info given = cnn_tensor_describe(r->inputs->items[i]);
+        cnn_tensor_info taken = cnn_plan_input(r->plan, fed);
         if (given.dtype != taken.dtype)
             return fail(c, "%s: input '%s' is %s, the data are %s", c->set, taken.name,
                         cnn_dtype_name(taken.dtype), cnn_dtype_name(given.dtype));
-        memcpy(cnn_session_input(session, i), cnn_tensor_data(inputs->items[i]),
+        memcpy(cnn_session_input(r->session, fed++), cnn_tensor_data(r->inputs->items[i]),
                element_count(&given.shape) * cnn_dtype_size(given.dtype));
     }
     return true;
@@ -233,29 +277,15 @@ static bool check_output(verify_case *c, const cnn_tensor_info *got, const void 
 }
 
 static bool run_set(verify_case *c, const tensors *inputs, const tensors *outputs) {
-    cnn_error err = {0};
-    cnn_plan *plan = NULL;
-    cnn_session *session = NULL;
-    cnn_shape shapes[MAX_TENSORS];
-    bool ok = false;
-    for (size_t i = 0; i < inputs->count; i++)
-        shapes[i] = cnn_tensor_describe(inputs->items[i]).shape;
-    cnn_plan_options how = {.input_shapes = shapes};
-    if (cnn_plan_create(c->model, &how, &plan, &err) != CNN_OK ||
-        cnn_session_create(plan, &session, &err) != CNN_OK) {
-        fail(c, "%s: %s", c->set, err.message);
-        goto exit;
-    }
-    ok = fill_inputs(c, plan, session, inputs);
-    if (!ok) goto exit;
-    cnn_session_run(session);
+    run r = {.inputs = inputs};
+    bool ok = compile(c, &r) && fill_inputs(c, &r);
+    if (ok) cnn_session_run(r.session);
     for (size_t i = 0; i < outputs->count && ok; i++) {
-        cnn_tensor_info got = cnn_plan_output(plan, i);
-        ok = check_output(c, &got, cnn_session_output(session, i), outputs->items[i]);
+        cnn_tensor_info got = cnn_plan_output(r.plan, i);
+        ok = check_output(c, &got, cnn_session_output(r.session, i), outputs->items[i]);
     }
-exit:
-    cnn_session_free(session);
-    cnn_plan_free(plan);
+    cnn_session_free(r.session);
+    cnn_plan_free(r.plan);
     return ok;
 }
 

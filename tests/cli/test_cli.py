@@ -63,11 +63,11 @@ def proto(*fields):
     return b"".join(one(*field) for field in fields)
 
 
-def relu_model(*shape):
-    """An ONNX file: y = Relu(x); an extent is a number, or a name if it is open."""
+def relu_model(*shape, op="Relu"):
+    """An ONNX file: y = Relu(x), or another operator; an extent is a number, or a name if it is open."""
     extents = [(1, proto((1 if isinstance(extent, int) else 2, extent))) for extent in shape]
     kind = proto((1, proto((1, 1), (2, proto(*extents)))))
-    node = proto((1, "x"), (2, "y"), (3, "relu"), (4, "Relu"))
+    node = proto((1, "x"), (2, "y"), (3, op.lower()), (4, op))
     graph = proto((1, node), (2, "g"), (11, proto((1, "x"), (2, kind))), (12, proto((1, "y"), (2, kind))))
     return proto((1, 8), (7, graph), (8, proto((1, ""), (2, 13))))
 
@@ -287,6 +287,9 @@ class Classify(Case):
 
     def test_wrong_models(self):
         path = self.write("a.png", line_png())
+        unplanned = self.write("open.onnx", relu_model(1, 3, 4, 4, op="NonZero"))
+        self.check_usage(f"{unplanned}: NonZero 'nonzero': input must be known before the run, but depends on the "
+                         "value of input 'x': give it in input_values", "classify", unplanned, path)
         self.check_usage("'digitz' is neither a file nor a folder; did you mean 'digits'?", "classify", "digitz", path)
         self.check_usage(f"folder '{self.folder}' holds neither model.onnx nor VERSION/model.onnx", "classify",
                          self.folder, path)
@@ -406,6 +409,26 @@ class Verify(Case):
         lines = self.check("verify", data("onnx-conformance/light")).splitlines()
         self.assertEqual(lines, [f"PASS {n}" for n in ("bvlc_alexnet", "densenet121", "inception_v1", "resnet50",
                                                        "squeezenet", "vgg19")] + ["6 passed, 0 failed"])
+
+    @needs_data("onnx-conformance/node")
+    def test_cases_of_onnx(self):
+        folders = [data(f"onnx-conformance/{name}") for name in ("node", "simple", "pytorch-converted",
+                                                                 "pytorch-operator")]
+        lines = self.check("verify", *folders).splitlines()
+        self.assertEqual((len(lines), lines[-1]), (551, "550 passed, 0 failed"))
+
+    def test_shapes_that_depend_on_an_input(self):
+        for name, wrong in ("good", 0), ("other", 1), ("longer", 2):
+            self.write(f"{name}/model.onnx", relu_model(4, op="NonZero"))
+            self.write(f"{name}/test_data_set_0/input_0.pb", tensor("x", 0, 7, 0, -1))
+            indices = [1, 3 - (wrong == 1)] + [0] * (wrong == 2)
+            self.write(f"{name}/test_data_set_0/output_0.pb",
+                       proto((1, 1), (1, len(indices)), (2, 7), (8, "y"), (9, struct.pack(f"<{len(indices)}q", *indices))))
+        lines = self.check("verify", self.folder, status=1).splitlines()
+        self.assertEqual(lines, ["PASS good",
+                                 "FAIL longer: test_data_set_0: output 'y' has shape 1x2 instead of 1x3",
+                                 "FAIL other: test_data_set_0: output 'y' differs in 1 of 2 elements, first at 1",
+                                 "1 passed, 2 failed"])
 
     @needs_data("onnx-conformance/node/test_abs")
     def test_failures(self):
