@@ -75,6 +75,8 @@ static double peak_gflops(const char *isa) {
 
 typedef enum case_kind {
     CASE_CONV,
+    CASE_WINOGRAD_2,
+    CASE_WINOGRAD_4,
     CASE_DEPTHWISE,
     CASE_POOL_MAX,
     CASE_POOL_AVERAGE,
@@ -127,6 +129,26 @@ static const bench_case cases[] = {
     {"cifar 3x3 8 64-64",              CASE_CONV,   64,   64,   8, 3, 1, 1, false},
     {"cifar 3x3 4 512-512",            CASE_CONV,  512,  512,   4, 3, 1, 1, false},
     {"1x1 1 960-240",                  CASE_CONV,  960,  240,   1, 1, 1, 0, false},
+    {"winograd 2 vgg16 3x3 224 64-64", CASE_WINOGRAD_2, 64, 64, 224, 3, 1, 1, false},
+    {"winograd 4 vgg16 3x3 224 64-64", CASE_WINOGRAD_4, 64, 64, 224, 3, 1, 1, false},
+    {"winograd 2 vgg16 3x3 56 256-256", CASE_WINOGRAD_2, 256, 256, 56, 3, 1, 1, false},
+    {"winograd 4 vgg16 3x3 56 256-256", CASE_WINOGRAD_4, 256, 256, 56, 3, 1, 1, false},
+    {"winograd 2 vgg16 3x3 28 512-512", CASE_WINOGRAD_2, 512, 512, 28, 3, 1, 1, false},
+    {"winograd 4 vgg16 3x3 28 512-512", CASE_WINOGRAD_4, 512, 512, 28, 3, 1, 1, false},
+    {"winograd 2 vgg16 3x3 14 512-512", CASE_WINOGRAD_2, 512, 512, 14, 3, 1, 1, false},
+    {"winograd 4 vgg16 3x3 14 512-512", CASE_WINOGRAD_4, 512, 512, 14, 3, 1, 1, false},
+    {"winograd 2 resnet50 3x3 56 64-64", CASE_WINOGRAD_2, 64, 64, 56, 3, 1, 1, false},
+    {"winograd 4 resnet50 3x3 56 64-64", CASE_WINOGRAD_4, 64, 64, 56, 3, 1, 1, false},
+    {"winograd 2 resnet50 3x3 28 128-128", CASE_WINOGRAD_2, 128, 128, 28, 3, 1, 1, false},
+    {"winograd 4 resnet50 3x3 28 128-128", CASE_WINOGRAD_4, 128, 128, 28, 3, 1, 1, false},
+    {"winograd 2 resnet50 3x3 14 256-256", CASE_WINOGRAD_2, 256, 256, 14, 3, 1, 1, false},
+    {"winograd 4 resnet50 3x3 14 256-256", CASE_WINOGRAD_4, 256, 256, 14, 3, 1, 1, false},
+    {"winograd 2 resnet50 3x3 7 512-512", CASE_WINOGRAD_2, 512, 512, 7, 3, 1, 1, false},
+    {"winograd 4 resnet50 3x3 7 512-512", CASE_WINOGRAD_4, 512, 512, 7, 3, 1, 1, false},
+    {"winograd 2 squeezenet 3x3 55 16-64", CASE_WINOGRAD_2, 16, 64, 55, 3, 1, 1, false},
+    {"winograd 4 squeezenet 3x3 55 16-64", CASE_WINOGRAD_4, 16, 64, 55, 3, 1, 1, false},
+    {"winograd 2 squeezenet 3x3 13 64-256", CASE_WINOGRAD_2, 64, 256, 13, 3, 1, 1, false},
+    {"winograd 4 squeezenet 3x3 13 64-256", CASE_WINOGRAD_4, 64, 256, 13, 3, 1, 1, false},
     {"depthwise 3x3 112 32",      CASE_DEPTHWISE,   32,   32, 112, 3, 1, 1, false},
     {"depthwise 3x3/2 112 96",    CASE_DEPTHWISE,   96,   96, 112, 3, 2, 1, false},
     {"depthwise 3x3 14 576",      CASE_DEPTHWISE,  576,  576,  14, 3, 1, 1, false},
@@ -157,6 +179,7 @@ typedef struct bench {
     blocked in, out;
     float *in_memory, *out_memory, *residual, *weights, *bias;
     conv_args conv;
+    float *scratch; /* of the winograd kernel */
     double flops, bytes;
 } bench;
 
@@ -218,6 +241,24 @@ static void prepare_conv(bench *b) {
     b->flops = 2.0 * (double)count * b->out.h * b->out.w;
 }
 
+#define WINOGRAD_SCRATCH ((size_t)8 << 20)
+
+/* Tile side; 0: no Winograd case. */
+static int winograd_m(const bench_case *c) {
+    return c->kind >= CASE_WINOGRAD_2 && c->kind <= CASE_WINOGRAD_4
+               ? 2 * (c->kind - CASE_WINOGRAD_2) + 2
+               : 0;
+}
+
+static void prepare_winograd(bench *b) {
+    int m = winograd_m(b->c), tiles = winograd_tiles(&b->conv, m, WINOGRAD_SCRATCH);
+    free(b->weights);
+    b->weights = filled(winograd_packed_floats(b->c->out, b->c->in, m));
+    b->conv.weights = b->weights;
+    b->scratch = filled(
+        winograd_scratch_floats(&b->conv, m, &(winograd_tile){0, 0, b->out.blocks, 0, tiles}));
+}
+
 static void prepare_gemm(bench *b) {
     const bench_case *c = b->c;
     size_t panel = b->k->gemm_panel(), k = (size_t)c->in, n = (size_t)c->out;
@@ -242,7 +283,8 @@ static void prepare(bench *b) {
     b->out = plane(c->out, out, LANES, 0, &b->out_memory);
     b->bias = filled((size_t)b->out.blocks * LANES);
     b->bytes = (double)(b->in.image_pitch + b->out.image_pitch) * sizeof(float);
-    if (c->kind == CASE_CONV) prepare_conv(b);
+    if (c->kind == CASE_CONV || winograd_m(c)) prepare_conv(b);
+    if (winograd_m(c)) prepare_winograd(b);
     if (c->kind == CASE_DEPTHWISE) {
         b->weights = filled(depthwise_packed_floats(c->in, c->kernel, c->kernel));
         b->flops = 2.0 * c->in * c->kernel * c->kernel * b->out.h * b->out.w;
@@ -254,7 +296,17 @@ static void release(bench *b) {
     free(b->out_memory);
     free(b->residual);
     free(b->weights);
+    free(b->scratch);
     free(b->bias);
+}
+
+static void run_winograd(const bench *b) {
+    int m = winograd_m(b->c), chunk = winograd_tiles(&b->conv, m, WINOGRAD_SCRATCH);
+    int tiles = DIV_UP(b->out.h, m) * DIV_UP(b->out.w, m);
+    for (int t = 0; t < tiles; t += chunk) {
+        winograd_tile part = {0, 0, b->out.blocks, t, MIN(t + chunk, tiles)};
+        b->k->winograd(&b->conv, m, &part, b->scratch);
+    }
 }
 
 static void run_gemm(const bench *b) {
@@ -335,6 +387,10 @@ static void run(const bench *b) {
     case CASE_CONV:
         b->k->conv(&b->conv, &(conv_tile){0, 0, b->out.blocks, 0, b->out.h});
         return;
+    case CASE_WINOGRAD_2:
+    case CASE_WINOGRAD_4:
+        run_winograd(b);
+        return;
     case CASE_DEPTHWISE:
         run_depthwise(b);
         return;
@@ -393,7 +449,7 @@ static void measure(const kernel_table *k, const bench_case *c) {
     peak = fmax(peak, peak_gflops(k->isa));
     printf("%-9s %-32s %9.1f us", k->isa, c->name, ns / 1000);
     if (b.flops > 0) printf(" %7.1f GFLOP/s %5.1f %%", b.flops / ns, 100 * b.flops / ns / peak);
-    if (c->kind != CASE_CONV) printf(" %7.1f GB/s", b.bytes / ns);
+    if (b.bytes > 0 && c->kind != CASE_CONV && !winograd_m(c)) printf(" %7.1f GB/s", b.bytes / ns);
     printf("\n");
     fflush(stdout);
     release(&b);

@@ -66,6 +66,14 @@ typedef struct conv_tile {
     int n, ob0, ob1, y0, y1;
 } conv_tile;
 
+/*
+ * Part of a 3x3 convolution of stride 1 by Winograd's algorithm: output blocks [ob0, ob1) (whole
+ * panels) and tiles [t0, t1) of image n. Tiles are m x m pixels, ceil(w / m) in a row of them.
+ */
+typedef struct winograd_tile {
+    int n, ob0, ob1, t0, t1;
+} winograd_tile;
+
 /* How this instruction set wants a convolution cut. */
 typedef struct conv_tiling {
     int ob_group; /* output blocks computed together: panel width of the packed weights */
@@ -147,6 +155,9 @@ typedef struct gemm_args {
     /* out_blocks: of one group */                                                                 \
     X(conv_tiling, conv_tiling, (int in_lanes, int out_blocks, int out_w))                         \
     X(void, conv, (const conv_args *a, const conv_tile *t))                                        \
+    /* 3x3, stride and dilation 1, one group; m: 2 or 4; weights as winograd_pack lays out;      \
+     * scratch: winograd_scratch_floats(a, m, t), aligned to CNN_ALIGN */                            \
+    X(void, winograd, (const conv_args *a, int m, const winograd_tile *t, float *scratch))         \
     X(void, depthwise, (const depthwise_args *a, const rows_tile *t))                              \
     X(void, pool_max, (const pool_args *a, const rows_tile *t))                                    \
     X(void, pool_average, (const pool_args *a, const rows_tile *t))                                \
@@ -208,6 +219,22 @@ size_t conv_packed_floats(int oc, int ic_per_group, int kh, int kw, int groups, 
                           int ob_group);
 void conv_pack(const float *weights, int oc, int ic_per_group, int kh, int kw, int groups,
                int in_lanes, int ob_group, float *packed);
+/* The widest panel that winograd_pack makes, in blocks. */
+#define WINOGRAD_MAX_GROUP 4
+/*
+ * weights (OC, IC, 3, 3) -> [panel of ob_group output blocks][point, (m + 2)^2 of them][input
+ * channel][blocks of the panel * 16], transformed, channels zero-padded to whole blocks.
+ */
+size_t winograd_packed_floats(int oc, int ic, int m);
+void winograd_pack(const float *weights, int oc, int ic, int m, int ob_group, float *packed);
+/* How many tiles a call should take, in not more than `limit` bytes of scratch memory; 0: not even
+ * one. */
+int winograd_tiles(const conv_args *a, int m, size_t limit);
+/* Scratch memory of a call: in all, of a tile's row of transformed input, and from point to point of
+ * the products. */
+size_t winograd_scratch_floats(const conv_args *a, int m, const winograd_tile *t);
+size_t winograd_input_row(const conv_args *a);
+size_t winograd_product_point(const winograd_tile *t);
 /* (C, 1, KH, KW) -> [block][kh][kw][16]. */
 size_t depthwise_packed_floats(int c, int kh, int kw);
 void depthwise_pack(const float *weights, int c, int kh, int kw, float *packed);

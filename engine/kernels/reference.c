@@ -3,6 +3,7 @@
  * double. Tests hold each instruction set's kernels against these. Speed does not matter here.
  */
 #include "kernels/kernels.h"
+#include "kernels/winograd.h"
 
 #include <assert.h>
 #include <math.h>
@@ -103,6 +104,69 @@ static double depthwise_sum(const depthwise_args *a, const rows_tile *t, int lan
                               x * a->stride_w + kx * a->dilation_w - a->pad_left)[lane] *
                 w[lane];
     return sum;
+}
+
+/* Lane `lane` of input block `ib`; zero beyond the halo. */
+static double winograd_in(const blocked *in, int n, int ib, int lane, int y, int x) {
+    bool there = y >= -in->top && y < in->h + in->bottom && x >= -in->left && x < in->w + in->right;
+    return there ? pixel(in, n, ib, y, x)[lane] : 0.0;
+}
+
+/* Point (i, j) of Bt d B for input channel c of the tile whose input starts at (y, x). */
+static double winograd_in_point(const conv_args *a, int m, int n, int c, int y, int x, int i,
+                                int j) {
+    const winograd_matrices *w = winograd_matrices_of(m);
+    double sum = 0;
+    for (int p = 0; p < m + 2; p++)
+        for (int q = 0; q < m + 2; q++)
+            sum += w->bt[i][p] * winograd_in(&a->in, n, c / LANES, c % LANES, y + p, x + q) *
+                   w->bt[j][q];
+    return sum;
+}
+
+/* The products of output channel oc and the tile at row and column (ty, tx), summed over the input
+ * channels: (m + 2, m + 2). */
+static void winograd_products(const conv_args *a, int m, int n, int oc, int ty, int tx,
+                              double *out) {
+    int side = m + 2, k = a->in.blocks * LANES;
+    int first = oc / LANES / a->ob_group * a->ob_group; /* block of the panel */
+    int width = MIN(a->ob_group, a->out.blocks - first) * LANES;
+    const float *u = a->weights + (size_t)first * LANES * side * side * k + oc - first * LANES;
+    for (int p = 0; p < side * side; p++) {
+        out[p] = 0;
+        for (int c = 0; c < k; c++, u += width)
+            out[p] += *u * winograd_in_point(a, m, n, c, ty * m - a->pad_top, tx * m - a->pad_left,
+                                             p / side, p % side);
+    }
+}
+
+/* Output pixels of a tile for one channel, from its products. */
+static void winograd_out(const conv_args *a, int m, int n, int oc, int ty, int tx,
+                         const double *products) {
+    const winograd_matrices *w = winograd_matrices_of(m);
+    for (int y = ty * m; y < MIN((ty + 1) * m, a->out.h); y++)
+        for (int x = tx * m; x < MIN((tx + 1) * m, a->out.w); x++) {
+            double sum = a->bias[oc];
+            for (int p = 0; p < m + 2; p++)
+                for (int q = 0; q < m + 2; q++)
+                    sum += w->at[y % m][p] * products[p * (m + 2) + q] * w->at[x % m][q];
+            if (a->residual)
+                sum +=
+                    a->residual[n * a->residual_image_pitch + oc / LANES * a->residual_block_pitch +
+                                y * a->residual_row_pitch + x * LANES + oc % LANES];
+            pixel(&a->out, n, oc / LANES, y, x)[oc % LANES] = act_apply(sum, a->act);
+        }
+}
+
+static void ref_winograd(const conv_args *a, int m, const winograd_tile *t, float *scratch) {
+    (void)scratch;
+    int across = DIV_UP(a->out.w, m);
+    for (int oc = t->ob0 * LANES; oc < t->ob1 * LANES; oc++)
+        for (int tile = t->t0; tile < t->t1; tile++) {
+            double products[WINOGRAD_MAX_SIDE * WINOGRAD_MAX_SIDE];
+            winograd_products(a, m, t->n, oc, tile / across, tile % across, products);
+            winograd_out(a, m, t->n, oc, tile / across, tile % across, products);
+        }
 }
 
 static void ref_depthwise(const depthwise_args *a, const rows_tile *t) {

@@ -11,6 +11,7 @@
 #include "kernels/lrn.inc.c"
 #include "kernels/pool.inc.c"
 #include "kernels/softmax.inc.c"
+#include "kernels/winograd.inc.c"
 
 #define TABLE_JOIN(a, b)  a##b
 #define TABLE_NAME(isa)   TABLE_JOIN(kernels_, isa)

@@ -6,6 +6,7 @@
  * zeros where input and output channel belong to different groups; a residual and an activation
  * that passes have fused become the kernel's epilogue.
  */
+#include "ops/conv_plan.h"
 #include "ops/lower.h"
 #include "plan/builder.h"
 
@@ -17,13 +18,6 @@
 #define TILE_MACS        500000
 #define TILES_PER_THREAD 4
 #define DEPTHWISE_FLOATS 8192
-
-typedef struct conv_form {
-    int c, oc, icg, groups, kh, kw;
-    op_window window;
-    bool depthwise;
-    const tensor *weights, *bias;
-} conv_form;
 
 typedef struct conv_step {
     conv_args a;
@@ -207,13 +201,8 @@ static void depthwise_tile_run(void *args, size_t index) {
 
 /* ---- lowering ---- */
 
-typedef struct conv_io {
-    plan_blocked in, out, residual;
-    bool has_residual;
-} conv_io;
-
-static cnn_status read_io(plan_builder *b, const graph_node *node, const conv_form *f, conv_io *io,
-                          cnn_error *err) {
+cnn_status conv_read_io(plan_builder *b, const graph_node *node, const conv_form *f, conv_io *io,
+                        cnn_error *err) {
     bool image = f->groups == 1;
     cnn_status status = image ? plan_read_image(b, node->inputs[0], &io->in, err)
                               : plan_read_blocked(b, node->inputs[0], &io->in, err);
@@ -224,8 +213,7 @@ static cnn_status read_io(plan_builder *b, const graph_node *node, const conv_fo
     return status;
 }
 
-/* A residual that ends here may be replaced by the result, unless it is also what is convolved. */
-static void reuse_residual(plan_builder *b, const conv_io *io) {
+void conv_reuse_residual(plan_builder *b, const conv_io *io) {
     if (plan_same_pitches(&io->residual.geometry, &io->out.geometry) &&
         plan_buffer_root(b->plan, io->residual.place.buffer) !=
             plan_buffer_root(b->plan, io->in.place.buffer))
@@ -235,7 +223,7 @@ static void reuse_residual(plan_builder *b, const conv_io *io) {
 static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const conv_form *f,
                                   cnn_error *err) {
     conv_io io = {0};
-    cnn_status status = read_io(b, node, f, &io, err);
+    cnn_status status = conv_read_io(b, node, f, &io, err);
     if (status != CNN_OK) return status;
     depthwise_step s = {.kernels = b->kernels,
                         .a = {.kernel_h = f->kh,
@@ -262,13 +250,13 @@ static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const
     plan_connect_write_blocked(b, offsetof(depthwise_step, a.out), &io.out);
     if (io.has_residual) {
         plan_connect_read(b, offsetof(depthwise_step, a.residual), &io.residual.place);
-        reuse_residual(b, &io);
+        conv_reuse_residual(b, &io);
     }
     return CNN_OK;
 }
 
-static conv_args dense_args(const graph_node *node, const conv_form *f, const conv_io *io,
-                            int joined) {
+conv_args conv_dense_args(const graph_node *node, const conv_form *f, const conv_io *io,
+                          int joined) {
     return (conv_args){.in = io->in.geometry,
                        .out = io->out.geometry,
                        .residual_row_pitch = io->residual.geometry.row_pitch,
@@ -289,11 +277,13 @@ static conv_args dense_args(const graph_node *node, const conv_form *f, const co
 static cnn_status lower_dense(plan_builder *b, const graph_node *node, const conv_form *f,
                               cnn_error *err) {
     conv_io io = {0};
-    cnn_status status = read_io(b, node, f, &io, err);
+    cnn_status status = conv_read_io(b, node, f, &io, err);
     if (status != CNN_OK) return status;
+    int m = winograd_choose(f, &io);
+    if (m > 0) return winograd_lower(b, node, f, &io, m, err);
     int joined = f->groups > 1 ? joined_groups(f) : 1;
     const blocked *in = &io.in.geometry, *out = &io.out.geometry;
-    conv_step s = {.kernels = b->kernels, .a = dense_args(node, f, &io, joined)};
+    conv_step s = {.kernels = b->kernels, .a = conv_dense_args(node, f, &io, joined)};
     s.blocks_per_group = out->blocks / s.a.groups;
     s.a.ob_group = b->kernels->conv_tiling(in->lanes, s.blocks_per_group, out->w).ob_group;
     s.panels_per_group = DIV_UP(s.blocks_per_group, s.a.ob_group);
@@ -310,7 +300,7 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
     plan_connect_write_blocked(b, offsetof(conv_step, a.out), &io.out);
     if (io.has_residual) {
         plan_connect_read(b, offsetof(conv_step, a.residual), &io.residual.place);
-        reuse_residual(b, &io);
+        conv_reuse_residual(b, &io);
     }
     return CNN_OK;
 }

@@ -36,6 +36,7 @@ typedef struct worker {
     atomic_bool waiting;  /* the owner sleeps on `finished` */
     pthread_mutex_t lock; /* guards the sleep on `finished` only */
     pthread_cond_t finished;
+    void *scratch;
     bool in_range; /* owner or helper is inside a tile; touched by its own thread only */
     pthread_t thread;
     struct pool *pool;
@@ -301,10 +302,12 @@ static void *worker_main(void *arg) {
     }
 }
 
-static void worker_init(worker *w, pool *p) {
+static bool worker_init(worker *w, pool *p) {
     w->pool = p;
+    w->scratch = cnn_alloc_aligned(POOL_SCRATCH_BYTES);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->finished, NULL);
+    return w->scratch != NULL;
 }
 
 /* Stops and joins the first `started` workers. */
@@ -321,6 +324,7 @@ static void destroy(pool *p) {
     for (int i = 0; i < p->threads; i++) {
         pthread_mutex_destroy(&p->workers[i].lock);
         pthread_cond_destroy(&p->workers[i].finished);
+        free(p->workers[i].scratch);
     }
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->work);
@@ -348,10 +352,12 @@ cnn_status pool_create(int threads, size_t queue, pool **out, cnn_error *err) {
         destroy(p);
         return cnn_fail_memory(err, (size_t)threads * sizeof(*p->workers));
     }
-    p->threads = threads;
-    for (int i = 0; i < threads; i++) {
-        p->workers[i] = (worker){0};
-        worker_init(&p->workers[i], p);
+    for (; p->threads < threads; p->threads++) {
+        p->workers[p->threads] = (worker){0};
+        if (worker_init(&p->workers[p->threads], p)) continue;
+        p->threads++;
+        destroy(p);
+        return cnn_fail_memory(err, POOL_SCRATCH_BYTES);
     }
     for (int i = 0; i < threads; i++) {
         if (pthread_create(&p->workers[i].thread, NULL, worker_main, &p->workers[i]) != 0) {
@@ -373,6 +379,10 @@ void pool_free(pool *p) {
 
 int pool_threads(const pool *p) {
     return p->threads;
+}
+
+void *pool_scratch(void) {
+    return self->scratch;
 }
 
 size_t pool_queued(const pool *p) {

@@ -22,4 +22,9 @@ void pool_run(pool *p, cnn_task_fn *fn, void *arg);
 /* See cnn_runtime_parallel_for. A call from within `fn` runs its range on its own thread. */
 void pool_parallel_for(pool *p, size_t count, cnn_range_fn *fn, void *arg);
 
+/* Memory of the worker that calls, for the tile that it is in: POOL_SCRATCH_BYTES, aligned to
+ * CNN_ALIGN. Pages that no tile has touched take no memory. */
+#define POOL_SCRATCH_BYTES ((size_t)8 << 20)
+void *pool_scratch(void);
+
 #endif

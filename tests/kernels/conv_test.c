@@ -1,4 +1,4 @@
-/* Convolution, dense, grouped and depthwise, and its packers, against plain loops. */
+/* Convolution, dense, grouped, by Winograd and depthwise, and its packers, against plain loops. */
 #include "support.h"
 
 #include <criterion/criterion.h>
@@ -371,6 +371,128 @@ Test(conv, tile_keeps_to_itself) {
             tensor_memory_check_halo(&p.out, shape_text(&s, all[t]->isa));
         }
         problem_free(&p);
+    }
+}
+
+/* ---- Winograd ---- */
+
+/* 3x3 and stride 1, with maps that tiles do not fill. */
+static shape winograd_random(rng *r) {
+    shape s;
+    do {
+        s = (shape){.n = rng_int(r, 1, 2), .groups = 1, .in_lanes = LANES};
+        s.kh = s.kw = 3;
+        s.sh = s.sw = s.dh = s.dw = 1;
+        s.pad_top = rng_int(r, 0, 2);
+        s.pad_left = rng_int(r, 0, 2);
+        s.pad_bottom = rng_chance(r, 70) ? s.pad_top : rng_int(r, 0, 2);
+        s.pad_right = rng_chance(r, 70) ? s.pad_left : rng_int(r, 0, 2);
+        s.h = rng_int(r, 1, 14);
+        s.w = rng_int(r, 1, 22);
+        s.ic = rng_chance(r, 50) ? 16 * rng_int(r, 1, 3) : rng_int(r, 1, 50);
+        s.oc = rng_chance(r, 50) ? 16 * rng_int(r, 1, 8) : rng_int(r, 1, 100);
+        s.residual = rng_chance(r, 30);
+        s.act = random_act(r);
+    } while (!shape_finish(&s));
+    return s;
+}
+
+/* `split` NULL: in one call; else in calls of random tiles and panels. */
+static void winograd_run(const kernel_table *k, conv_args a, int m, const problem *p, rng *split) {
+    const shape *s = &p->s;
+    int tiles = DIV_UP(s->oh, m) * DIV_UP(s->ow, m);
+    a.ob_group = k->conv_tiling(LANES, a.out.blocks, tiles).ob_group;
+    guarded w = guarded_create(winograd_packed_floats(s->oc, s->ic, m), true);
+    winograd_pack(p->value.weights, s->oc, s->ic, m, a.ob_group, w.data);
+    a.weights = w.data;
+    for (int n = 0; n < s->n; n++)
+        for (int ob0 = 0, ob1; ob0 < a.out.blocks; ob0 = ob1) {
+            ob1 = split ? conv_random_blocks(&a, ob0, split) : a.out.blocks;
+            for (int t0 = 0, t1; t0 < tiles; t0 = t1) {
+                t1 = split ? rng_int(split, t0 + 1, tiles) : tiles;
+                winograd_tile t = {n, ob0, ob1, t0, t1};
+                guarded scratch = guarded_create(winograd_scratch_floats(&a, m, &t), true);
+                k->winograd(&a, m, &t, scratch.data);
+                guarded_free(&scratch);
+            }
+        }
+    guarded_free(&w);
+}
+
+/* Tiles of 2x2 round as little as a chain of additions; those of 4x4 weight inputs by up to 5 and
+ * products by up to 8. */
+static double winograd_error(size_t k, int m) {
+    return (m == 2 ? 1 : 3) * chain_error(k);
+}
+
+static void winograd_case(const shape *s, int m, rng *r) {
+    const kernel_table *all[5];
+    size_t count = solvers(all);
+    problem p = problem_create(s, r);
+    for (size_t i = 0; i < count; i++) {
+        const char *text = shape_text(s, all[i]->isa);
+        tensor_memory_mark(&p.out);
+        tensor_memory_mark(&p.tiled);
+        winograd_run(all[i], conv_of(&p, &p.out), m, &p, NULL);
+        winograd_run(all[i], conv_of(&p, &p.tiled), m, &p, r);
+        tensor_memory_check_halo(&p.out, text);
+        tensor_memory_check_close(&p.out, &p.want, &p.scale, winograd_error((size_t)s->ic * 9, m),
+                                  1e-6, text);
+        tensor_memory_check_same(&p.out, &p.tiled, text);
+    }
+    problem_free(&p);
+}
+
+Test(winograd, random_shapes) {
+    rng r = rng_seed(6);
+    for (int i = 0; i < 60; i++) {
+        shape s = winograd_random(&r);
+        winograd_case(&s, 2 + 2 * (i % 2), &r);
+    }
+}
+
+/* The result may take the residual's place. */
+Test(winograd, residual_in_place) {
+    rng r = rng_seed(7);
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    for (int i = 0; i < 30; i++) {
+        int m = 2 + 2 * (i % 2);
+        shape s = winograd_random(&r);
+        s.residual = true;
+        problem p = problem_create(&s, &r);
+        tensor_memory_free(&p.residual);
+        p.residual = tensor_memory_like(&p.out);
+        tensor_memory_randomise(&p.residual, &r);
+        for (size_t t = 0; t < count; t++) {
+            winograd_run(all[t], conv_of(&p, &p.out), m, &p, NULL);
+            conv_args a = conv_of(&p, &p.tiled);
+            tensor_memory_copy(&p.tiled, &p.residual);
+            a.residual = p.tiled.view.data;
+            winograd_run(all[t], a, m, &p, &r);
+            tensor_memory_check_same(&p.out, &p.tiled, shape_text(&s, all[t]->isa));
+        }
+        problem_free(&p);
+    }
+}
+
+/* Calls take as many tiles as fit, all of about the same number, and none if not one fits. */
+Test(winograd, tiles_of_a_call) {
+    conv_args a = {.in = {.blocks = 16}, .out = {.blocks = 16, .h = 56, .w = 55}, .ob_group = 2};
+    for (int m = 2; m <= 4; m += 2) {
+        int all = DIV_UP(56, m) * DIV_UP(55, m);
+        for (size_t limit = (size_t)1 << 12; limit < (size_t)1 << 26; limit *= 2) {
+            int tiles = winograd_tiles(&a, m, limit);
+            if (tiles > 0)
+                cr_assert_leq(winograd_scratch_floats(&a, m, &(winograd_tile){0, 0, 16, 0, tiles}) *
+                                  sizeof(float),
+                              limit);
+            else
+                cr_assert_gt(winograd_scratch_floats(&a, m, &(winograd_tile){0, 0, 16, 0, 1}) *
+                                 sizeof(float),
+                             limit / 2);
+            cr_assert(tiles == 0 || DIV_UP(all, tiles) * tiles - all < DIV_UP(all, tiles));
+        }
     }
 }
 

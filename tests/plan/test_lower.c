@@ -47,7 +47,7 @@ static int add_product(network *n, const char *op, int x) {
 }
 
 static int add_conv(network *n, const char *op, int x) {
-    return network_node(n, op, NULL, 2, x, network_weights(n, &SHAPE(20, 16, 3, 3), 0.2f));
+    return network_node(n, op, NULL, 2, x, network_weights(n, &SHAPE(20, 16, 3, 2), 0.2f));
 }
 
 static int add_norm(network *n, const char *op, const cnn_shape *shape, graph_node **node, int x) {
@@ -188,6 +188,41 @@ Test(lower, a_block_of_a_network) {
     trial_check(&t, "block of a network");
     trial_free(&t);
     cnn_runtime_free(rt);
+}
+
+/* ---- which kernel a convolution gets ---- */
+
+typedef struct conv_layer {
+    int64_t c, oc, size, kernel, stride, dilation, group;
+    const char *name;
+} conv_layer;
+
+static void check_conv_layer(const conv_layer *l) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(1, l->c, l->size, l->size);
+    network_begin(&n, 23);
+    int weights = network_weights(&n, &SHAPE(l->oc, l->c / l->group, l->kernel, l->kernel), 0.05f);
+    int y = network_node(&n, "Conv", &node, 2, network_input(&n, &shape), weights);
+    graph_add_attr_int(node, "group", l->group);
+    graph_add_attr_ints(node, "strides", (int64_t[]){l->stride, l->stride}, 2);
+    graph_add_attr_ints(node, "dilations", (int64_t[]){l->dilation, l->dilation}, 2);
+    graph_add_attr_ints(node, "pads", (int64_t[]){1, 1, 1, 1}, 4);
+    check(&n, y, &shape, "Conv", l->name);
+}
+
+/* Large tiles where a map is large, small ones where much of a large tile would be unused and its
+ * weights would be many. */
+Test(lower, convolution_by_winograd_where_it_is_faster) {
+    static const conv_layer layers[] = {
+        {64, 64, 28, 3, 1, 1, 1, "winograd_4x4"},  {40, 24, 21, 3, 1, 1, 1, "winograd_4x4"},
+        {256, 256, 7, 3, 1, 1, 1, "winograd_2x2"}, {64, 64, 1, 3, 1, 1, 1, "conv"},
+        {64, 64, 28, 3, 2, 1, 1, "conv"},          {64, 64, 28, 3, 1, 2, 1, "conv"},
+        {64, 64, 28, 3, 1, 1, 2, "conv"},          {64, 64, 28, 5, 1, 1, 1, "conv"},
+        {3, 64, 28, 3, 1, 1, 1, "conv"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(layers); i++)
+        check_conv_layer(&layers[i]);
 }
 
 /* ---- what is beyond the kernels ---- */

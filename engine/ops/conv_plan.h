@@ -1,0 +1,34 @@
+/* What the lowerings of convolutions share: conv_plan.c and winograd_plan.c. */
+#ifndef OPS_CONV_PLAN_H
+#define OPS_CONV_PLAN_H
+
+#include "plan/builder.h"
+
+/* A Conv node that kernels take. */
+typedef struct conv_form {
+    int c, oc, icg, groups, kh, kw;
+    op_window window;
+    bool depthwise;
+    const tensor *weights, *bias;
+} conv_form;
+
+typedef struct conv_io {
+    plan_blocked in, out, residual;
+    bool has_residual;
+} conv_io;
+
+cnn_status conv_read_io(plan_builder *b, const graph_node *node, const conv_form *f, conv_io *io,
+                        cnn_error *err);
+/* A residual that ends here may be replaced by the result, unless it is also what is convolved. */
+void conv_reuse_residual(plan_builder *b, const conv_io *io);
+/* Without pointers and panels, for groups of which `joined` have been made one. */
+conv_args conv_dense_args(const graph_node *node, const conv_form *f, const conv_io *io,
+                          int joined);
+
+/* The side of the tiles with which Winograd's algorithm is the fastest; 0: direct convolution is.
+ */
+int winograd_choose(const conv_form *f, const conv_io *io);
+cnn_status winograd_lower(plan_builder *b, const graph_node *node, const conv_form *f,
+                          const conv_io *io, int m, cnn_error *err);
+
+#endif

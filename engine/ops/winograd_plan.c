@@ -1,0 +1,139 @@
+/*
+ * Conv on the winograd kernel, where a model of its cost says that it is faster.
+ *
+ * The choice looks at the layer's shape alone: not at batch, threads or instruction set, so that
+ * none of them changes a result by a bit.
+ */
+#include "ops/conv_plan.h"
+#include "run/pool.h"
+
+typedef struct winograd_step {
+    conv_args a;
+    const kernel_table *kernels;
+    int m;
+    int tile_chunk, tile_chunks;   /* tiles of a call; calls across an image */
+    int panel_chunk, panel_chunks; /* likewise panels of output blocks */
+} winograd_step;
+
+/* ---- cost, in cycles of a core that does two vector multiply-adds in each ---- */
+
+/* Transforming a block of a tile to or from the points, measured. */
+#define CYCLES_TRANSFORM(m) ((m) == 2 ? 60.0 : 170.0)
+/* Per byte of weights that do not stay in the second-level cache. */
+#define CYCLES_STREAM_BYTE 0.1
+#define CACHED_BYTES       (512.0 * 1024)
+
+static double stream_cost(double weights) {
+    double bytes = weights * sizeof(float);
+    return bytes > CACHED_BYTES ? bytes * CYCLES_STREAM_BYTE : 0;
+}
+
+static double direct_cost(const blocked *in, const blocked *out) {
+    double weights = 9.0 * in->blocks * out->blocks * LANES * LANES;
+    return weights * out->h * out->w / (2 * LANES) + stream_cost(weights) / 2;
+}
+
+static double winograd_cost(const blocked *in, const blocked *out, int m) {
+    int down = DIV_UP(out->h, m), across = DIV_UP(out->w, m);
+    double tiles = (double)down * across;
+    double weights = (double)(m + 2) * (m + 2) * in->blocks * out->blocks * LANES * LANES;
+    return tiles * weights / (2 * LANES) +
+           tiles * (in->blocks + out->blocks) * CYCLES_TRANSFORM(m) + stream_cost(weights);
+}
+
+int winograd_choose(const conv_form *f, const conv_io *io) {
+    const op_window *w = &f->window;
+    const blocked *in = &io->in.geometry, *out = &io->out.geometry;
+    if (f->kh != 3 || f->kw != 3 || f->groups != 1 || in->lanes != LANES) return 0;
+    for (int i = 0; i < 2; i++)
+        if (w->stride[i] != 1 || w->dilation[i] != 1) return 0;
+    double best = direct_cost(in, out);
+    int choice = 0;
+    for (int m = 2; m <= 4; m += 2) {
+        double cost = winograd_cost(in, out, m);
+        bool fits = winograd_tiles(&(conv_args){.in = *in, .out = *out}, m, POOL_SCRATCH_BYTES) > 0;
+        if (!fits || cost >= best) continue;
+        best = cost;
+        choice = m;
+    }
+    return choice;
+}
+
+/* ---- weights ---- */
+
+typedef struct winograd_packing {
+    const conv_form *f;
+    int m, ob_group;
+} winograd_packing;
+
+static void pack(const void *arg, float *out) {
+    const winograd_packing *p = arg;
+    winograd_pack(p->f->weights->data, p->f->oc, p->f->icg, p->m, p->ob_group, out);
+}
+
+static cnn_status pack_weights(plan_builder *b, const conv_form *f, int m, int ob_group,
+                               const float **out, cnn_error *err) {
+    winograd_packing p = {f, m, ob_group};
+    int geometry[] = {f->oc, f->icg, m, ob_group};
+    weight_key key = weight_key_begin("winograd");
+    weight_key_add(&key, geometry, sizeof(geometry));
+    weight_key_add(&key, f->weights->data, f->weights->bytes);
+    return plan_pack(b, &key, winograd_packed_floats(f->oc, f->icg, m), pack, &p, out, err);
+}
+
+/* ---- cutting into calls ---- */
+
+/* A cut across the panels transforms the input once for each part, so it is made only as far as
+ * the threads would else have unequal work: not more than a seventh of it may be waiting. */
+static void cut(winograd_step *s, int images, int threads) {
+    const conv_args *a = &s->a;
+    int all = DIV_UP(a->out.h, s->m) * DIV_UP(a->out.w, s->m);
+    int panels = DIV_UP(a->out.blocks, a->ob_group), parts = 1;
+    s->tile_chunk = winograd_tiles(a, s->m, POOL_SCRATCH_BYTES);
+    s->tile_chunks = DIV_UP(all, s->tile_chunk);
+    size_t calls = (size_t)images * (size_t)s->tile_chunks;
+    while (parts < panels && DIV_UP(calls * (size_t)parts, (size_t)threads) * (size_t)threads * 7 >
+                                 calls * (size_t)parts * 8)
+        parts++;
+    s->panel_chunk = DIV_UP(panels, parts);
+    s->panel_chunks = DIV_UP(panels, s->panel_chunk);
+}
+
+static void run_call(void *args, size_t index) {
+    const winograd_step *s = args;
+    int panels = (int)(index % (size_t)s->panel_chunks);
+    index /= (size_t)s->panel_chunks;
+    int tiles = (int)(index % (size_t)s->tile_chunks) * s->tile_chunk;
+    int all = DIV_UP(s->a.out.h, s->m) * DIV_UP(s->a.out.w, s->m);
+    int blocks = s->panel_chunk * s->a.ob_group;
+    winograd_tile t = {.n = (int)(index / (size_t)s->tile_chunks),
+                       .ob0 = panels * blocks,
+                       .ob1 = MIN((panels + 1) * blocks, s->a.out.blocks),
+                       .t0 = tiles,
+                       .t1 = MIN(tiles + s->tile_chunk, all)};
+    s->kernels->winograd(&s->a, s->m, &t, pool_scratch());
+}
+
+cnn_status winograd_lower(plan_builder *b, const graph_node *node, const conv_form *f,
+                          const conv_io *io, int m, cnn_error *err) {
+    const blocked *out = &io->out.geometry;
+    winograd_step s = {.kernels = b->kernels, .m = m, .a = conv_dense_args(node, f, io, 1)};
+    int tiles = DIV_UP(out->h, m) * DIV_UP(out->w, m);
+    s.a.ob_group = b->kernels->conv_tiling(LANES, out->blocks, tiles).ob_group;
+    cnn_status status = pack_weights(b, f, m, s.a.ob_group, &s.a.weights, err);
+    if (status == CNN_OK)
+        status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);
+    if (status != CNN_OK) return status;
+    cut(&s, out->n, b->threads);
+    size_t calls = (size_t)out->n * (size_t)s.tile_chunks * (size_t)s.panel_chunks;
+    const char *kernel = m == 2 ? "winograd_2x2" : "winograd_4x4";
+    if (!plan_add_step(b, kernel, run_call, calls, &s, sizeof(s)))
+        return cnn_fail_memory(err, sizeof(s));
+    plan_connect_read_blocked(b, offsetof(winograd_step, a.in), &io->in);
+    plan_connect_write_blocked(b, offsetof(winograd_step, a.out), &io->out);
+    if (io->has_residual) {
+        plan_connect_read(b, offsetof(winograd_step, a.residual), &io->residual.place);
+        conv_reuse_residual(b, io);
+    }
+    return CNN_OK;
+}
