@@ -78,6 +78,8 @@ typedef enum case_kind {
     CASE_WINOGRAD_2,
     CASE_WINOGRAD_4,
     CASE_DEPTHWISE,
+    CASE_GROUPS_OF_4,
+    CASE_GROUPS_OF_8,
     CASE_POOL_MAX,
     CASE_POOL_AVERAGE,
     CASE_LRN,
@@ -154,6 +156,9 @@ static const bench_case cases[] = {
     {"depthwise 3x3 14 576",      CASE_DEPTHWISE,  576,  576,  14, 3, 1, 1, false},
     {"depthwise 5x5 14 672",      CASE_DEPTHWISE,  672,  672,  14, 5, 1, 2, false},
     {"depthwise 7x7 56 96",       CASE_DEPTHWISE,   96,   96,  56, 7, 1, 3, false},
+    {"resnext groups of 4 3x3 56 128",  CASE_GROUPS_OF_4, 128, 128, 56, 3, 1, 1, false},
+    {"resnext groups of 8 3x3 28 256",  CASE_GROUPS_OF_8, 256, 256, 28, 3, 1, 1, false},
+    {"regnet groups of 8 3x3/2 28 208", CASE_GROUPS_OF_8, 208, 208, 28, 3, 2, 1, false},
     {"maxpool 3x3/2 112 64",       CASE_POOL_MAX,   64,   64, 112, 3, 2, 1, false},
     {"maxpool 2x2/2 224 64",       CASE_POOL_MAX,   64,   64, 224, 2, 2, 0, false},
     {"avgpool 3x3 35 192",     CASE_POOL_AVERAGE,  192,  192,  35, 3, 1, 1, false},
@@ -241,6 +246,14 @@ static void prepare_conv(bench *b) {
     b->flops = 2.0 * (double)count * b->out.h * b->out.w;
 }
 
+/* Channels of a group of a depthwise case; 0: another case. */
+static int group_of(const bench_case *c) {
+    return c->kind == CASE_DEPTHWISE     ? 1
+           : c->kind == CASE_GROUPS_OF_4 ? 4
+           : c->kind == CASE_GROUPS_OF_8 ? 8
+                                         : 0;
+}
+
 #define WINOGRAD_SCRATCH ((size_t)8 << 20)
 
 /* Tile side; 0: no Winograd case. */
@@ -285,9 +298,9 @@ static void prepare(bench *b) {
     b->bytes = (double)(b->in.image_pitch + b->out.image_pitch) * sizeof(float);
     if (c->kind == CASE_CONV || winograd_m(c)) prepare_conv(b);
     if (winograd_m(c)) prepare_winograd(b);
-    if (c->kind == CASE_DEPTHWISE) {
-        b->weights = filled(depthwise_packed_floats(c->in, c->kernel, c->kernel));
-        b->flops = 2.0 * c->in * c->kernel * c->kernel * b->out.h * b->out.w;
+    if (group_of(c)) {
+        b->weights = filled(depthwise_packed_floats(c->in, group_of(c), c->kernel, c->kernel));
+        b->flops = 2.0 * c->in * group_of(c) * c->kernel * c->kernel * b->out.h * b->out.w;
     }
 }
 
@@ -300,8 +313,8 @@ static void release(bench *b) {
     free(b->bias);
 }
 
-static void run_winograd(const bench *b) {
-    int m = winograd_m(b->c), chunk = winograd_tiles(&b->conv, m, WINOGRAD_SCRATCH);
+static void run_winograd(const bench *b, int m) {
+    int chunk = winograd_tiles(&b->conv, m, WINOGRAD_SCRATCH);
     int tiles = DIV_UP(b->out.h, m) * DIV_UP(b->out.w, m);
     for (int t = 0; t < tiles; t += chunk) {
         winograd_tile part = {0, 0, b->out.blocks, t, MIN(t + chunk, tiles)};
@@ -357,6 +370,7 @@ static void run_depthwise(const bench *b) {
         .out = b->out,
         .weights = b->weights,
         .bias = b->bias,
+        .group = group_of(c),
         .kernel_h = c->kernel,
         .kernel_w = c->kernel,
         .stride_h = c->stride,
@@ -388,10 +402,14 @@ static void run(const bench *b) {
         b->k->conv(&b->conv, &(conv_tile){0, 0, b->out.blocks, 0, b->out.h});
         return;
     case CASE_WINOGRAD_2:
+        run_winograd(b, 2);
+        return;
     case CASE_WINOGRAD_4:
-        run_winograd(b);
+        run_winograd(b, 4);
         return;
     case CASE_DEPTHWISE:
+    case CASE_GROUPS_OF_4:
+    case CASE_GROUPS_OF_8:
         run_depthwise(b);
         return;
     case CASE_POOL_MAX:

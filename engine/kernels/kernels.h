@@ -79,14 +79,15 @@ typedef struct conv_tiling {
     int ob_group; /* output blocks computed together: panel width of the packed weights */
 } conv_tiling;
 
-/* ---- depthwise convolution: one input and one output channel per group ---- */
+/* ---- convolution in groups of fewer channels than a block, as many in as out: depthwise ---- */
 
 typedef struct depthwise_args {
     blocked in, out;
     const float *residual;
     size_t residual_row_pitch, residual_block_pitch, residual_image_pitch;
-    const float *weights; /* [block][kernel_h][kernel_w][16] */
+    const float *weights; /* as depthwise_pack lays out */
     const float *bias;    /* blocks * 16 */
+    int group;            /* channels of a group: 1, 2, 4 or 8 */
     int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
     int pad_top, pad_left;
     act_params act;
@@ -155,8 +156,8 @@ typedef struct gemm_args {
     /* out_blocks: of one group */                                                                 \
     X(conv_tiling, conv_tiling, (int in_lanes, int out_blocks, int out_w))                         \
     X(void, conv, (const conv_args *a, const conv_tile *t))                                        \
-    /* 3x3, stride and dilation 1, one group; m: 2 or 4; weights as winograd_pack lays out;      \
-     * scratch: winograd_scratch_floats(a, m, t), aligned to CNN_ALIGN */                            \
+    /* 3x3, stride and dilation 1, one group; m: 2 or 4; weights as winograd_pack lays out;        \
+     * scratch: winograd_scratch_floats(a, m, t), aligned to CNN_ALIGN */                          \
     X(void, winograd, (const conv_args *a, int m, const winograd_tile *t, float *scratch))         \
     X(void, depthwise, (const depthwise_args *a, const rows_tile *t))                              \
     X(void, pool_max, (const pool_args *a, const rows_tile *t))                                    \
@@ -230,14 +231,14 @@ void winograd_pack(const float *weights, int oc, int ic, int m, int ob_group, fl
 /* How many tiles a call should take, in not more than `limit` bytes of scratch memory; 0: not even
  * one. */
 int winograd_tiles(const conv_args *a, int m, size_t limit);
-/* Scratch memory of a call: in all, of a tile's row of transformed input, and from point to point of
- * the products. */
+/* Scratch memory of a call: in all, of a tile's row of transformed input, and from point to point
+ * of the products. */
 size_t winograd_scratch_floats(const conv_args *a, int m, const winograd_tile *t);
 size_t winograd_input_row(const conv_args *a);
 size_t winograd_product_point(const winograd_tile *t);
-/* (C, 1, KH, KW) -> [block][kh][kw][16]. */
-size_t depthwise_packed_floats(int c, int kh, int kw);
-void depthwise_pack(const float *weights, int c, int kh, int kw, float *packed);
+/* (C, group, KH, KW) -> [block][kh][input channel of the group][kw][16], zero-padded. */
+size_t depthwise_packed_floats(int c, int group, int kh, int kw);
+void depthwise_pack(const float *weights, int c, int group, int kh, int kw, float *packed);
 /* b (K, N), or (N, K) if `transposed`. */
 size_t gemm_packed_floats(size_t k, size_t n, size_t panel);
 void gemm_pack(const float *b, size_t k, size_t n, bool transposed, size_t panel, float *packed);

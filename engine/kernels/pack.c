@@ -74,16 +74,19 @@ void conv_pack(const float *weights, int oc, int ic_per_group, int kh, int kw, i
         }
 }
 
-size_t depthwise_packed_floats(int c, int kh, int kw) {
-    return (size_t)DIV_UP(c, LANES) * kh * kw * LANES;
+size_t depthwise_packed_floats(int c, int group, int kh, int kw) {
+    return (size_t)DIV_UP(c, LANES) * group * kh * kw * LANES;
 }
 
-void depthwise_pack(const float *weights, int c, int kh, int kw, float *packed) {
-    size_t taps = (size_t)kh * kw;
-    memset(packed, 0, depthwise_packed_floats(c, kh, kw) * sizeof *packed);
-    for (int i = 0; i < c; i++)
-        for (size_t tap = 0; tap < taps; tap++)
-            packed[((i / LANES) * taps + tap) * LANES + i % LANES] = weights[i * taps + tap];
+void depthwise_pack(const float *weights, int c, int group, int kh, int kw, float *packed) {
+    size_t block = (size_t)kh * group * kw * LANES;
+    memset(packed, 0, depthwise_packed_floats(c, group, kh, kw) * sizeof *packed);
+    for (int o = 0; o < c; o++)
+        for (int i = 0; i < group; i++)
+            for (int ky = 0; ky < kh; ky++)
+                for (int kx = 0; kx < kw; kx++)
+                    packed[o / LANES * block + (((size_t)ky * group + i) * kw + kx) * LANES +
+                           o % LANES] = *weights++;
 }
 
 size_t gemm_packed_floats(size_t k, size_t n, size_t panel) {

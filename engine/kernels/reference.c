@@ -95,14 +95,18 @@ static void ref_conv(const conv_args *a, const conv_tile *t) {
 
 /* in is (blocks, H, W, 16), weights are (blocks, KH, KW, 16) */
 static double depthwise_sum(const depthwise_args *a, const rows_tile *t, int lane, int y, int x) {
-    const float *w = a->weights + (size_t)t->b * a->kernel_h * a->kernel_w * LANES;
+    int first = lane / a->group * a->group; /* of the group */
+    const float *w =
+        a->weights + (size_t)t->b * a->kernel_h * a->group * a->kernel_w * LANES + lane;
     double sum = 0;
     for (int ky = 0; ky < a->kernel_h; ky++)
-        for (int kx = 0; kx < a->kernel_w; kx++, w += LANES)
-            sum +=
-                (double)pixel(&a->in, t->n, t->b, y * a->stride_h + ky * a->dilation_h - a->pad_top,
-                              x * a->stride_w + kx * a->dilation_w - a->pad_left)[lane] *
-                w[lane];
+        for (int i = 0; i < a->group; i++)
+            for (int kx = 0; kx < a->kernel_w; kx++, w += LANES) {
+                const float *in =
+                    pixel(&a->in, t->n, t->b, y * a->stride_h + ky * a->dilation_h - a->pad_top,
+                          x * a->stride_w + kx * a->dilation_w - a->pad_left);
+                sum += (double)in[first + i] * *w;
+            }
     return sum;
 }
 
@@ -163,7 +167,7 @@ static void ref_winograd(const conv_args *a, int m, const winograd_tile *t, floa
     int across = DIV_UP(a->out.w, m);
     for (int oc = t->ob0 * LANES; oc < t->ob1 * LANES; oc++)
         for (int tile = t->t0; tile < t->t1; tile++) {
-            double products[WINOGRAD_MAX_SIDE * WINOGRAD_MAX_SIDE];
+            double products[WINOGRAD_MAX_SIDE * WINOGRAD_MAX_SIDE] = {0};
             winograd_products(a, m, t->n, oc, tile / across, tile % across, products);
             winograd_out(a, m, t->n, oc, tile / across, tile % across, products);
         }

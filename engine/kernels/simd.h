@@ -115,6 +115,19 @@ INLINE vec vec_sqrt(vec v) {
 #endif
 }
 
+/* Lane l becomes lane index[l] of v. */
+INLINE vec vec_permute(vec v, vec_int index) {
+#if defined(__AVX512F__)
+    return _mm512_permutexvar_ps((__m512i)index, v);
+#elif defined(__AVX2__)
+    return _mm256_permutevar8x32_ps(v, (__m256i)index);
+#else
+    vec out;
+    UNROLL for (int i = 0; i < SIMD_WIDTH; i++) out[i] = v[index[i]];
+    return out;
+#endif
+}
+
 /* Lanes added pairwise: the same tree for every call. */
 INLINE float vec_sum(vec v) {
     float lanes[SIMD_WIDTH];

@@ -1,10 +1,11 @@
 /*
  * Conv on the convolution kernels.
  *
- * Two-dimensional float32 convolutions with constant weights are taken. Depthwise ones have a
- * kernel of their own. Groups that are not whole blocks are joined into super-groups that are, with
- * zeros where input and output channel belong to different groups; a residual and an activation
- * that passes have fused become the kernel's epilogue.
+ * Two-dimensional float32 convolutions with constant weights are taken. Depthwise ones, and those
+ * whose groups of as many channels in as out divide a block, have a kernel of their own, and so has
+ * Winograd's algorithm. Other groups that are not whole blocks are joined into super-groups that
+ * are, with zeros where input and output channel belong to different groups; a residual and an
+ * activation that passes have fused become the kernel's epilogue.
  */
 #include "ops/conv_plan.h"
 #include "ops/lower.h"
@@ -54,7 +55,8 @@ static bool read_form(const graph *g, const graph_node *node, conv_form *f) {
     f->kh = (int)w[2];
     f->kw = (int)w[3];
     f->groups = (int)graph_attr_int(node, "group", 1);
-    f->depthwise = f->groups > 1 && f->icg == 1 && f->oc == f->groups;
+    f->depthwise =
+        f->groups > 1 && f->icg < LANES && LANES % f->icg == 0 && f->oc == f->groups * f->icg;
     return true;
 }
 
@@ -136,17 +138,17 @@ static cnn_status pack_conv_weights(plan_builder *b, const conv_form *f, int joi
 
 static void pack_depthwise(const void *arg, float *out) {
     const conv_form *f = arg;
-    depthwise_pack(f->weights->data, f->c, f->kh, f->kw, out);
+    depthwise_pack(f->weights->data, f->c, f->icg, f->kh, f->kw, out);
 }
 
 static cnn_status pack_depthwise_weights(plan_builder *b, const conv_form *f, const float **out,
                                          cnn_error *err) {
-    int geometry[] = {f->c, f->kh, f->kw};
+    int geometry[] = {f->c, f->icg, f->kh, f->kw};
     weight_key key = weight_key_begin("depthwise");
     weight_key_add(&key, geometry, sizeof(geometry));
     weight_key_add(&key, f->weights->data, f->weights->bytes);
-    return plan_pack(b, &key, depthwise_packed_floats(f->c, f->kh, f->kw), pack_depthwise, f, out,
-                     err);
+    return plan_pack(b, &key, depthwise_packed_floats(f->c, f->icg, f->kh, f->kw), pack_depthwise,
+                     f, out, err);
 }
 
 /* ---- cutting into tiles ---- */
@@ -226,7 +228,8 @@ static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const
     cnn_status status = conv_read_io(b, node, f, &io, err);
     if (status != CNN_OK) return status;
     depthwise_step s = {.kernels = b->kernels,
-                        .a = {.kernel_h = f->kh,
+                        .a = {.group = f->icg,
+                              .kernel_h = f->kh,
                               .kernel_w = f->kw,
                               .stride_h = (int)f->window.stride[0],
                               .stride_w = (int)f->window.stride[1],
@@ -244,7 +247,8 @@ static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const
         status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);
     if (status != CNN_OK) return status;
     size_t tiles = plan_rows_tiles(&s.grid, io.out.geometry.n);
-    if (!plan_add_step(b, "depthwise", depthwise_tile_run, tiles, &s, sizeof(s)))
+    if (!plan_add_step(b, f->icg > 1 ? "grouped" : "depthwise", depthwise_tile_run, tiles, &s,
+                       sizeof(s)))
         return cnn_fail_memory(err, sizeof(s));
     plan_connect_read_blocked(b, offsetof(depthwise_step, a.in), &io.in);
     plan_connect_write_blocked(b, offsetof(depthwise_step, a.out), &io.out);

@@ -8,7 +8,7 @@
 typedef struct conv_form {
     int c, oc, icg, groups, kh, kw;
     op_window window;
-    bool depthwise;
+    bool depthwise; /* or in groups of fewer channels than a block, as many in as out */
     const tensor *weights, *bias;
 } conv_form;
 

@@ -505,6 +505,7 @@ static depthwise_args depthwise_of(const problem *p, const tensor_memory *out) {
         .in = o->in.view,
         .out = out->view,
         .bias = o->bias.data,
+        .group = s->ic / s->groups,
         .kernel_h = s->kh,
         .kernel_w = s->kw,
         .stride_h = s->sh,
@@ -526,8 +527,9 @@ static depthwise_args depthwise_of(const problem *p, const tensor_memory *out) {
 
 /* In tiles of random rows; r NULL: in one. */
 static void depthwise_run(const kernel_table *k, depthwise_args a, const operands *o, rng *r) {
-    guarded w = guarded_create(depthwise_packed_floats(a.in.c, a.kernel_h, a.kernel_w), true);
-    depthwise_pack(o->weights, a.in.c, a.kernel_h, a.kernel_w, w.data);
+    guarded w =
+        guarded_create(depthwise_packed_floats(a.in.c, a.group, a.kernel_h, a.kernel_w), true);
+    depthwise_pack(o->weights, a.in.c, a.group, a.kernel_h, a.kernel_w, w.data);
     a.weights = w.data;
     for (int n = 0; n < a.in.n; n++)
         for (int b = 0; b < a.out.blocks; b++)
@@ -561,7 +563,9 @@ Test(depthwise, random_shapes) {
     for (int i = 0; i < 300; i++) {
         shape s = shape_random(&r);
         s.in_lanes = LANES;
-        s.groups = s.oc = s.ic;
+        int group = i % 2 ? 1 : 1 << rng_int(&r, 1, 3);
+        s.ic = s.oc = DIV_UP(s.ic, group) * group;
+        s.groups = s.ic / group;
         if (rng_chance(&r, 30)) { /* the unrolled widths */
             s.kw = 3 + 2 * rng_int(&r, 0, 2);
             s.dw = 1;

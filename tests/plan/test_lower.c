@@ -225,6 +225,17 @@ Test(lower, convolution_by_winograd_where_it_is_faster) {
         check_conv_layer(&layers[i]);
 }
 
+Test(lower, convolution_in_groups) {
+    static const conv_layer layers[] = {
+        {20, 20, 9, 3, 1, 1, 20, "depthwise"},   {20, 20, 9, 3, 1, 1, 10, "grouped"},
+        {52, 52, 9, 3, 2, 1, 13, "grouped"},     {56, 56, 9, 5, 1, 2, 7, "grouped"},
+        {20, 40, 9, 3, 1, 1, 20, "conv_joined"}, {24, 24, 9, 3, 1, 1, 4, "conv_joined"},
+        {48, 48, 9, 3, 1, 1, 3, "conv"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(layers); i++)
+        check_conv_layer(&layers[i]);
+}
+
 /* ---- what is beyond the kernels ---- */
 
 static void check_lrn(int64_t size, const char *kernel) {
