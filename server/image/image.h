@@ -85,10 +85,20 @@ typedef enum {
 
 typedef enum {
     IMAGE_NEAREST,
-    IMAGE_BILINEAR, /* these three are antialiased when reducing, as in Pillow */
+    IMAGE_BOX, /* this and those that follow are antialiased when reducing, as in Pillow */
+    IMAGE_BILINEAR,
+    IMAGE_HAMMING,
     IMAGE_BICUBIC,
     IMAGE_LANCZOS
 } image_filter;
+
+/* What happens to half a pixel: to the longer side of IMAGE_RESIZE_SHORTEST, and to an odd margin
+ * around a centre crop, or around an image smaller than the crop. */
+typedef enum {
+    IMAGE_ROUND_NEAREST,      /* side rounded; smaller half of a margin at the left and top */
+    IMAGE_ROUND_TRANSFORMERS, /* side cut off; larger half of a padding at the left and top */
+    IMAGE_ROUND_TORCHVISION   /* side cut off; left and top of a crop rounded, ties to even */
+} image_rounding;
 
 typedef enum { IMAGE_NCHW, IMAGE_NHWC } image_layout;
 
@@ -96,10 +106,10 @@ typedef enum { IMAGE_NCHW, IMAGE_NHWC } image_layout;
 #define IMAGE_MAX_SIZE          16384     /* of size and crop, each side */
 #define IMAGE_MAX_TENSOR_PIXELS (1 << 26) /* height x width of a tensor */
 
-/* What model.json's "input" says, plus what the graph says (layout, channels). Plain data: copy it
- * freely. The order of work: convert to grey if asked, resize, centre
- * crop (an image smaller than the crop is padded with pixel value 0), then
- * value = (pixel * scale - mean[c]) / std[c], c counting in the colour order fed. */
+/* What a model folder says about its input, plus what the graph says (layout, channels). Plain
+ * data: copy it freely. The order of work: convert to grey if asked, resize, centre crop (an image
+ * smaller than the crop is padded with pixel value 0), then value = (pixel * scale - mean[c]) /
+ * std[c], c counting in the colour order fed. */
 typedef struct {
     image_color color;
     int channels; /* 3; for IMAGE_GRAY 1, or 3 (the grey value three times) */
@@ -111,6 +121,7 @@ typedef struct {
     int size_w;
     int crop_h; /* 0 and 0: no crop */
     int crop_w;
+    image_rounding rounding;
     float scale;
     float mean[IMAGE_MAX_CHANNELS];
     float std[IMAGE_MAX_CHANNELS]; /* not 0 */

@@ -34,6 +34,10 @@ enum {
 
 /* ---- filters (Pillow's constants) --------------------------------------------------------- */
 
+static double box(double x) {
+    return -0.5 < x && x <= 0.5 ? 1.0 : 0.0;
+}
+
 static double triangle(double x) {
     x = fabs(x);
     return x < 1.0 ? 1.0 - x : 0.0;
@@ -54,6 +58,12 @@ static double sinc(double x) {
     return sin(x) / x;
 }
 
+/* A sinc under a Hamming window; Pillow's constants are floats. */
+static double hamming(double x) {
+    x = fabs(x);
+    return x < 1.0 ? sinc(x) * ((double)0.54f + (double)0.46f * cos(x * M_PI)) : 0.0;
+}
+
 static double lanczos3(double x) {
     return -3.0 <= x && x < 3.0 ? sinc(x) * sinc(x / 3) : 0.0;
 }
@@ -65,6 +75,10 @@ typedef struct {
 
 static kernel kernel_for(image_filter filter) {
     switch (filter) {
+    case IMAGE_BOX:
+        return (kernel){box, 0.5};
+    case IMAGE_HAMMING:
+        return (kernel){hamming, 1.0};
     case IMAGE_BICUBIC:
         return (kernel){cubic, 2.0};
     case IMAGE_LANCZOS:

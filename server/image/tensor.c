@@ -5,8 +5,8 @@
  * become, so that scaling, mean, std and the colour order cost one load per value and nothing is
  * stored in between.
  *
- * The longer side of a resized image is rounded to the nearest pixel; a centre crop with an odd
- * margin leaves the larger half at the right or bottom.
+ * What becomes of half pixels is a matter of convention (image_rounding), because a network is fed
+ * best with what it was trained with.
  */
 #include "internal.h"
 
@@ -77,9 +77,10 @@ image_code image_spec_check(const image_spec *spec, image_error *err) {
     if (!spec) return image_fail(err, IMAGE_INVALID, "image_spec is NULL");
     bool grey = spec->color == IMAGE_GRAY;
     if ((unsigned)spec->color > IMAGE_GRAY || (unsigned)spec->layout > IMAGE_NHWC ||
-        (unsigned)spec->resize > IMAGE_RESIZE_EXACT || (unsigned)spec->filter > IMAGE_LANCZOS)
+        (unsigned)spec->resize > IMAGE_RESIZE_EXACT || (unsigned)spec->filter > IMAGE_LANCZOS ||
+        (unsigned)spec->rounding > IMAGE_ROUND_TORCHVISION)
         return image_fail(err, IMAGE_INVALID,
-                          "color, layout, resize mode or filter has an unknown value");
+                          "color, layout, resize mode, filter or rounding has an unknown value");
     if (spec->channels != 3 && !(grey && spec->channels == 1))
         return image_fail(err, IMAGE_INVALID, "%s has %s, not %d", grey ? "GRAY" : "RGB or BGR",
                           grey ? "1 or 3 channels" : "3 channels", spec->channels);
@@ -89,14 +90,29 @@ image_code image_spec_check(const image_spec *spec, image_error *err) {
 
 /* ---- sizes -------------------------------------------------------------------------------- */
 
-/* size * longer / shorter to the nearest integer, ties to the even one, as Python's round(). */
-static int64_t in_proportion(int64_t size, int64_t longer, int64_t shorter) {
+/* size * longer / shorter: cut off, or to the nearest integer, ties to the even one, as Python's
+ * round(). */
+static int64_t in_proportion(int64_t size, int64_t longer, int64_t shorter,
+                             image_rounding rounding) {
     int64_t whole = size * longer / shorter, twice = size * longer % shorter * 2;
+    if (rounding != IMAGE_ROUND_NEAREST) return whole;
     return whole + (twice > shorter || (twice == shorter && whole % 2));
 }
 
+/* What of a margin lies before the crop. */
+static int crop_start(int margin, image_rounding rounding) {
+    bool up = rounding == IMAGE_ROUND_TORCHVISION && margin % 4 == 3; /* half of it: odd + 1/2 */
+    return margin / 2 + up;
+}
+
+/* What of a padding lies before the image. */
+static int pad_start(int padding, image_rounding rounding) {
+    return rounding == IMAGE_ROUND_TRANSFORMERS ? (padding + 1) / 2 : padding / 2;
+}
+
 /* crop 0: none. */
-static image_code make_span(int64_t resized, int crop, span *s, image_error *err) {
+static image_code make_span(int64_t resized, int crop, image_rounding rounding, span *s,
+                            image_error *err) {
     if (resized > MAX_RESIZED_SIDE)
         return image_fail(err, IMAGE_TOO_LARGE,
                           "the resized image would be %lld pixels on a side; the limit is %d",
@@ -105,8 +121,8 @@ static image_code make_span(int64_t resized, int crop, span *s, image_error *err
     s->out = crop ? crop : s->resized;
     bool pads = s->out > s->resized;
     s->count = pads ? s->resized : s->out;
-    s->pad = pads ? (s->out - s->resized) / 2 : 0;
-    s->first = pads ? 0 : (s->resized - s->out) / 2;
+    s->pad = pads ? pad_start(s->out - s->resized, rounding) : 0;
+    s->first = pads ? 0 : crop_start(s->resized - s->out, rounding);
     return IMAGE_OK;
 }
 
@@ -123,11 +139,11 @@ static image_code plan(const image_spec *spec, int width, int height, span *x, s
         h = spec->size_h;
     } else if (spec->resize == IMAGE_RESIZE_SHORTEST) {
         int64_t shorter = w < h ? w : h;
-        w = in_proportion(spec->size_w, w, shorter);
-        h = in_proportion(spec->size_h, h, shorter);
+        w = in_proportion(spec->size_w, w, shorter, spec->rounding);
+        h = in_proportion(spec->size_h, h, shorter, spec->rounding);
     }
-    image_code code = make_span(w, spec->crop_w, x, err);
-    if (code == IMAGE_OK) code = make_span(h, spec->crop_h, y, err);
+    image_code code = make_span(w, spec->crop_w, spec->rounding, x, err);
+    if (code == IMAGE_OK) code = make_span(h, spec->crop_h, spec->rounding, y, err);
     if (code == IMAGE_OK && (int64_t)x->out * y->out > IMAGE_MAX_TENSOR_PIXELS)
         code = image_fail(err, IMAGE_TOO_LARGE,
                           "the tensor would be %dx%d pixels; the limit is %d in all", x->out,

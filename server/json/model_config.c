@@ -157,11 +157,10 @@ static bool key_resize_size(reader *r, const char *key, const json_t *value) {
 }
 
 static bool key_resize_filter(reader *r, const char *key, const json_t *value) {
-    static const image_filter filters[] = {IMAGE_NEAREST, IMAGE_BILINEAR, IMAGE_BICUBIC,
-                                           IMAGE_LANCZOS};
-    int index;
-    if (!read_choice(r, key, value, "nearest|bilinear|bicubic|lanczos", &index)) return false;
-    r->config.filter = filters[index];
+    int index; /* of image_filter */
+    if (!read_choice(r, key, value, "nearest|box|bilinear|hamming|bicubic|lanczos", &index))
+        return false;
+    r->config.filter = (image_filter)index;
     r->config.has_filter = true;
     return true;
 }

@@ -15,10 +15,9 @@ const char *json_resize_name(image_resize resize) {
 }
 
 const char *json_filter_name(image_filter filter) {
-    static const char *const names[] = {[IMAGE_NEAREST] = "nearest",
-                                        [IMAGE_BILINEAR] = "bilinear",
-                                        [IMAGE_BICUBIC] = "bicubic",
-                                        [IMAGE_LANCZOS] = "lanczos"};
+    static const char *const names[] = {
+        [IMAGE_NEAREST] = "nearest", [IMAGE_BOX] = "box",         [IMAGE_BILINEAR] = "bilinear",
+        [IMAGE_HAMMING] = "hamming", [IMAGE_BICUBIC] = "bicubic", [IMAGE_LANCZOS] = "lanczos"};
     return names[filter];
 }
 

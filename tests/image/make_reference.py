@@ -22,7 +22,9 @@ from PIL import Image, ImageDraw
 
 FILTERS = {
     "nearest": Image.NEAREST,
+    "box": Image.BOX,
     "bilinear": Image.BILINEAR,
+    "hamming": Image.HAMMING,
     "bicubic": Image.BICUBIC,
     "lanczos": Image.LANCZOS,
 }
@@ -299,37 +301,42 @@ def photos(files, data):
 # ---- resizing ---------------------------------------------------------------------------------
 
 
-def shortest(width, height, size):
+def shortest(width, height, size, rounding):
     """The shorter side becomes size, the other one keeps the proportions."""
     short, long = (width, height) if width <= height else (height, width)
-    other = round(size * long / short)
+    other = size * long / short
+    other = round(other) if rounding == "nearest" else int(other)
     return (size, other) if width <= height else (other, size)
 
 
-def center_crop(image, height, width):
-    """Odd margins: the larger half is at the right or bottom; small images are padded with 0."""
+def center_crop(image, height, width, rounding):
+    """Small images are padded with 0. Odd margins are halved as torchvision's center_crop or transformers'
+    image_transforms.center_crop do; "nearest": the larger half is at the right or bottom."""
     w, h = image.size
     if width > w or height > h:
-        left = (width - w) // 2 if width > w else 0
-        top = (height - h) // 2 if height > h else 0
+        extra = 1 if rounding == "transformers" else 0
+        left = (width - w + extra) // 2 if width > w else 0
+        top = (height - h + extra) // 2 if height > h else 0
         padded = Image.new(image.mode, (max(w, width), max(h, height)))
         padded.paste(image, (left, top))
         image, (w, h) = padded, padded.size
     top, left = (h - height) // 2, (w - width) // 2
+    if rounding == "torchvision":
+        top, left = int(round((h - height) / 2.0)), int(round((w - width) / 2.0))
     return image.crop((left, top, left + width, top + height))
 
 
-def resized(image, color, mode, size, name, crop):
+def resized(image, color, mode, size, name, crop, rounding):
     image = image.convert("L") if color == "GRAY" else image
     if mode == "shortest":
-        image = image.resize(shortest(*image.size, size[0]), FILTERS[name])
+        image = image.resize(shortest(*image.size, size[0], rounding), FILTERS[name])
     elif mode == "exact":
         image = image.resize((size[1], size[0]), FILTERS[name])
-    return center_crop(image, *crop) if crop[0] else image
+    return center_crop(image, *crop, rounding) if crop[0] else image
 
 
 def resize_cases():
-    """(source width, source height, seed, colour, mode, (height, width), filter, crop (0, 0: none))"""
+    """(source width, source height, seed, colour, mode, (height, width), filter, crop (0, 0: none), rounding)"""
     sizes = [(1, 1), (1, 9), (9, 1), (2, 3), (3, 4), (37, 53), (64, 64), (224, 224), (225, 223), (300, 200)]
     sizes += [(641, 479), (1000, 7), (5, 1200), (97, 640), (1023, 769)]
     ways = [
@@ -351,24 +358,26 @@ def resize_cases():
             if mode == "shortest" and not crop[0] and max(width, height) > 100 * min(width, height):
                 continue
             for name in FILTERS if mode != "none" else ["bilinear"]:
-                yield width, height, seed, "RGB", mode, size, name, crop
-            yield width, height, seed, "GRAY", mode, size, "bilinear", crop
+                yield width, height, seed, "RGB", mode, size, name, crop, "nearest"
+            yield width, height, seed, "GRAY", mode, size, "bilinear", crop, "nearest"
+            for rounding in ("transformers", "torchvision"):
+                yield width, height, seed, "RGB", mode, size, "bilinear", crop, rounding
 
 
 def resize_references(out):
     lines, sources = [], {}
     with open(os.path.join(out, "resize.bin"), "wb") as expected:
-        for width, height, seed, color, mode, size, name, crop in resize_cases():
+        for width, height, seed, color, mode, size, name, crop, rounding in resize_cases():
             path = os.path.join(out, "source-%d.rgb" % seed)
             if seed not in sources:
                 sources[seed] = noise(width, height, seed)
                 with open(path, "wb") as f:
                     f.write(sources[seed].tobytes())
-            result = resized(sources[seed], color, mode, size, name, crop)
+            result = resized(sources[seed], color, mode, size, name, crop, rounding)
             expected.write(result.tobytes())
             lines.append(
-                "%s\t%d %d %s %s %d %d %s %d %d %d %d"
-                % (path, width, height, color, mode, *size, name, *crop, result.height, result.width)
+                "%s\t%d %d %s %s %d %d %s %d %d %s %d %d"
+                % (path, width, height, color, mode, *size, name, *crop, rounding, result.height, result.width)
             )
     return lines
 

@@ -25,9 +25,17 @@ static image_spec plain_spec(void) {
 
 static image_filter filter_named(const char *name) {
     return strcmp(name, "nearest") == 0    ? IMAGE_NEAREST
+           : strcmp(name, "box") == 0      ? IMAGE_BOX
            : strcmp(name, "bilinear") == 0 ? IMAGE_BILINEAR
+           : strcmp(name, "hamming") == 0  ? IMAGE_HAMMING
            : strcmp(name, "bicubic") == 0  ? IMAGE_BICUBIC
                                            : IMAGE_LANCZOS;
+}
+
+static image_rounding rounding_named(const char *name) {
+    return strcmp(name, "nearest") == 0        ? IMAGE_ROUND_NEAREST
+           : strcmp(name, "transformers") == 0 ? IMAGE_ROUND_TRANSFORMERS
+                                               : IMAGE_ROUND_TORCHVISION;
 }
 
 static image_resize mode_named(const char *name) {
@@ -51,21 +59,22 @@ static size_t count_differences(const image *img, const image_spec *spec, int ou
 }
 
 Test(tensor, resize_and_crop_equal_pillow_bit_for_bit) {
-    char path[2048], color[16], mode[16], filter[16];
+    char path[2048], color[16], mode[16], filter[16], rounding[16];
     image_spec spec = plain_spec();
     image_scratch scratch = {0};
     int width, height, out_h, out_w, cases = 0;
     FILE *list = reference_open("resize.txt"), *bytes = reference_open("resize.bin");
-    while (fscanf(list, " %2047[^\t]\t%d %d %15s %15s %d %d %15s %d %d %d %d", path, &width,
+    while (fscanf(list, " %2047[^\t]\t%d %d %15s %15s %d %d %15s %d %d %15s %d %d", path, &width,
                   &height, color, mode, &spec.size_h, &spec.size_w, filter, &spec.crop_h,
-                  &spec.crop_w, &out_h, &out_w) == 12) {
+                  &spec.crop_w, rounding, &out_h, &out_w) == 13) {
         char what[4096];
-        snprintf(what, sizeof(what), "%dx%d %s %s %dx%d %s crop %dx%d", width, height, color, mode,
-                 spec.size_w, spec.size_h, filter, spec.crop_w, spec.crop_h);
+        snprintf(what, sizeof(what), "%dx%d %s %s %dx%d %s crop %dx%d %s", width, height, color,
+                 mode, spec.size_w, spec.size_h, filter, spec.crop_w, spec.crop_h, rounding);
         spec.color = strcmp(color, "GRAY") == 0 ? IMAGE_GRAY : IMAGE_RGB;
         spec.channels = spec.color == IMAGE_GRAY ? 1 : 3;
         spec.resize = mode_named(mode);
         spec.filter = filter_named(filter);
+        spec.rounding = rounding_named(rounding);
         size_t size = (size_t)out_h * (size_t)out_w * (size_t)spec.channels;
         uint8_t *expected = malloc(size);
         cr_assert_eq(fread(expected, 1, size, bytes), size);
@@ -285,9 +294,9 @@ Test(tensor, threads_do_not_disturb_each_other) {
 /* ---- specs that make no sense --------------------------------------------------------------- */
 
 Test(tensor, refuses_contradictory_specs) {
-    image_spec good = image_spec_default(224, 224), bad[12];
+    image_spec good = image_spec_default(224, 224), bad[13];
     image_error err;
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < 13; i++)
         bad[i] = good;
     bad[0].channels = 1;
     bad[1].channels = 4;
@@ -301,7 +310,8 @@ Test(tensor, refuses_contradictory_specs) {
     bad[9].crop_h = -1;
     bad[10].crop_h = bad[10].crop_w = IMAGE_MAX_SIZE + 1;
     bad[11].filter = (image_filter)9;
-    for (int i = 0; i < 12; i++) {
+    bad[12].rounding = (image_rounding)3;
+    for (int i = 0; i < 13; i++) {
         err = (image_error){0};
         cr_expect_eq(image_spec_check(&bad[i], &err), IMAGE_INVALID, "spec %d passed", i);
         cr_expect(err.code == IMAGE_INVALID && strlen(err.message) > 10, "spec %d: %s", i,
