@@ -1,7 +1,8 @@
 /*
- * model_config.h: the model.json of a model folder, checked key by key.
+ * model_config.h: what the files of a model folder say beside the graph: model.json, or Hugging
+ * Face's config.json and preprocessor_config.json (huggingface.h).
  *
- * Reading tells what the file says and nothing more; what it leaves out is decided where the graph
+ * Reading tells what the files say and nothing more; what they leave out is decided where the graph
  * is known (models/load.c).
  */
 #ifndef CNNSERVE_MODEL_CONFIG_H
@@ -12,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define MODEL_CONFIG_FILE "model.json"
 /* Largest model.json that is read. */
 #define MODEL_CONFIG_MAX ((size_t)1 << 20)
 
@@ -31,7 +33,10 @@ typedef struct config_size {
 
 /* Zeroed: nothing is given. */
 typedef struct model_config {
-    char *labels; /* file beside model.json; NULL: not given */
+    const char *file;   /* where the preprocessing is from, a constant; NULL: nothing is given */
+    char *labels;       /* file beside model.json; NULL: not given */
+    char **label_names; /* (label_count) instead of a file; NULL: not given */
+    size_t label_count;
     bool has_color;
     image_color color;
     bool has_resize;
@@ -39,7 +44,9 @@ typedef struct model_config {
     config_size size;
     bool has_filter;
     image_filter filter;
-    config_size crop;
+    bool has_crop;
+    config_size crop; /* given as 0 and 0: no crop */
+    image_rounding rounding;
     bool has_scale;
     float scale;
     size_t mean_count, std_count; /* 0: not given */

@@ -21,6 +21,13 @@ const char *json_filter_name(image_filter filter) {
     return names[filter];
 }
 
+static const char *json_rounding_name(image_rounding rounding) {
+    static const char *const names[] = {[IMAGE_ROUND_NEAREST] = "nearest",
+                                        [IMAGE_ROUND_TRANSFORMERS] = "transformers",
+                                        [IMAGE_ROUND_TORCHVISION] = "torchvision"};
+    return names[rounding];
+}
+
 void json_write_shape(json_writer *w, const cnn_shape *shape) {
     if (shape->rank < 0) {
         json_write_null(w);
@@ -71,6 +78,8 @@ void json_write_preprocessing(json_writer *w, const image_spec *spec) {
     json_write_member_text(w, "layout", spec->layout == IMAGE_NCHW ? "NCHW" : "NHWC");
     write_resize(w, spec);
     if (spec->crop_h > 0) write_pair(w, "crop", spec->crop_h, spec->crop_w);
+    if (spec->rounding != IMAGE_ROUND_NEAREST)
+        json_write_member_text(w, "rounding", json_rounding_name(spec->rounding));
     json_write_member_float(w, "scale", spec->scale);
     json_write_key(w, "mean");
     json_write_floats(w, spec->mean, (size_t)spec->channels);

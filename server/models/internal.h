@@ -70,6 +70,9 @@ size_t model_class_vector(const cnn_shape *shape);
 /* Reads labels.txt or makes up "class 0"...; `text` NULL: make them up. See labels.c. */
 model_code labels_create(const char *text, size_t size, size_t classes, const char *path,
                          char ***out, model_error *err);
+/* The same from strings, one a class. */
+model_code labels_copy(char *const *names, size_t count, size_t classes, const char *path,
+                       char ***out, model_error *err);
 
 /* In place: softmax or sigmoid of `count` values. */
 void activation_apply(model_activation activation, float *values, size_t count);

@@ -49,6 +49,27 @@ static model_code number_classes(size_t classes, char ***out, model_error *err) 
     return MODEL_OK;
 }
 
+static model_code wrong_count(size_t labels, size_t classes, const char *path, model_error *err) {
+    return model_fail(err, MODEL_INVALID, "%s has %zu labels, but the model has %zu class%s", path,
+                      labels, classes, classes == 1 ? "" : "es");
+}
+
+model_code labels_copy(char *const *names, size_t count, size_t classes, const char *path,
+                       char ***out, model_error *err) {
+    size_t bytes = 0;
+    if (count != classes) return wrong_count(count, classes, path, err);
+    for (size_t i = 0; i < count; i++)
+        bytes += strlen(names[i]) + 1;
+    char *at, **labels = allocate(classes, bytes, &at);
+    if (!labels) return model_fail_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        labels[i] = at;
+        at = stpcpy(at, names[i]) + 1;
+    }
+    *out = labels;
+    return MODEL_OK;
+}
+
 model_code labels_create(const char *text, size_t size, size_t classes, const char *path,
                          char ***out, model_error *err) {
     if (!text) return number_classes(classes, out, err);
@@ -58,9 +79,7 @@ model_code labels_create(const char *text, size_t size, size_t classes, const ch
     }
     const char *end = text + size;
     size_t lines = count_lines(text, end);
-    if (lines != classes)
-        return model_fail(err, MODEL_INVALID, "%s has %zu labels, but the model has %zu class%s",
-                          path, lines, classes, classes == 1 ? "" : "es");
+    if (lines != classes) return wrong_count(lines, classes, path, err);
     char *at, **labels = allocate(classes, size + classes, &at);
     if (!labels) return model_fail_memory(err);
     for (size_t i = 0; i < classes; i++) {

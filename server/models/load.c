@@ -2,8 +2,8 @@
  * Loading one model version: graph, model.json, labels, preprocessing, default plan.
  *
  * Everything that can be wrong with a model shows here, before the first image: the default plan is
- * compiled at once, which also tells the number of classes. Reading the files of another convention
- * (Hugging Face's config.json) means filling the same model_config from them.
+ * compiled at once, which also tells the number of classes. Hugging Face's files, which count where
+ * there is no model.json, fill the same model_config.
  *
  * It does not decide which models there are (discover.c, registry.c).
  */
@@ -12,13 +12,13 @@
 #include "common/names.h"
 #include "models/internal.h"
 #include "models/preprocessing.h"
+#include "json/huggingface.h"
 #include "json/model_config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CONFIG_FILE "model.json"
 #define LABELS_FILE "labels.txt"
 
 /* Puts where it happened before the message of a failure. */
@@ -31,38 +31,44 @@ static model_code locate(const model_source *source, const char *file, model_cod
                       message);
 }
 
-/* Defaults in the place of what these files say would give wrong predictions without a word. */
-static model_code refuse_unread_configs(const model_source *source, model_error *err) {
-    static const char *const files[] = {"config.json", "preprocessor_config.json"};
-    for (size_t i = 0; source->folder && i < ARRAY_LENGTH(files); i++)
-        if (folder_has(source->folder, files[i]))
-            return locate(source, files[i],
-                          model_fail(err, MODEL_INVALID,
-                                     "this version does not read it yet: write a " CONFIG_FILE
-                                     " beside it"),
-                          err);
-    return MODEL_OK;
+/* Nothing is read, and nothing wrong, if neither file is there. */
+static model_code read_huggingface(const model_source *source, model_config *out,
+                                   model_error *err) {
+    char message[512];
+    const char *blamed = NULL;
+    source_file config = {0}, preprocessor = {0};
+    model_code code =
+        source_read(source, HUGGINGFACE_CONFIG_FILE, HUGGINGFACE_FILE_MAX, &config, err);
+    if (code == MODEL_OK)
+        code = source_read(source, HUGGINGFACE_PREPROCESSOR_FILE, HUGGINGFACE_FILE_MAX,
+                           &preprocessor, err);
+    if (code == MODEL_OK && (config.bytes || preprocessor.bytes) &&
+        !huggingface_read((huggingface_file){config.bytes, config.size},
+                          (huggingface_file){preprocessor.bytes, preprocessor.size}, out, &blamed,
+                          message, sizeof message))
+        code = locate(source, blamed, model_fail(err, MODEL_INVALID, "%s", message), err);
+    source_file_free(&config);
+    source_file_free(&preprocessor);
+    return code;
 }
 
-/* *given: there is a model.json. */
-static model_code read_config(const model_source *source, model_config *out, bool *given,
-                              model_error *err) {
+static model_code read_config(const model_source *source, model_config *out, model_error *err) {
     char message[512];
     source_file file = {0};
-    *given = false;
     if (!source->config) return MODEL_OK;
-    model_code code = source_read(source, CONFIG_FILE, MODEL_CONFIG_MAX, &file, err);
+    model_code code = source_read(source, MODEL_CONFIG_FILE, MODEL_CONFIG_MAX, &file, err);
     if (code != MODEL_OK) return code;
-    *given = file.bytes;
-    if (!*given)
-        code = refuse_unread_configs(source, err);
+    if (!file.bytes)
+        code = read_huggingface(source, out, err);
     else if (!model_config_read(file.bytes, file.size, out, message, sizeof message))
-        code = locate(source, CONFIG_FILE, model_fail(err, MODEL_INVALID, "%s", message), err);
+        code =
+            locate(source, MODEL_CONFIG_FILE, model_fail(err, MODEL_INVALID, "%s", message), err);
     source_file_free(&file);
     return code;
 }
 
-/* labels.txt is taken also if model.json does not name it; a file that is named must be there. */
+/* labels.txt is taken also if nothing names it, and before the labels of config.json; a file that
+ * is named must be there. */
 static model_code read_labels(served_model *model, const model_source *source,
                               const model_config *config, model_error *err) {
     const char *name = config->labels ? config->labels : LABELS_FILE;
@@ -73,7 +79,11 @@ static model_code read_labels(served_model *model, const model_source *source,
     if (source->config) code = source_read(source, name, MODEL_LABELS_MAX, &file, err);
     if (code == MODEL_OK && !file.bytes && config->labels)
         code = model_fail(err, MODEL_INVALID, "%s: there is no such file", where);
-    if (code == MODEL_OK)
+    if (code == MODEL_OK && !file.bytes && config->label_names)
+        code = labels_copy(config->label_names, config->label_count, model->class_count,
+                           source_describe(source, HUGGINGFACE_CONFIG_FILE, where, sizeof where),
+                           &model->labels, err);
+    else if (code == MODEL_OK)
         code = labels_create(file.bytes, file.size, model->class_count, where, &model->labels, err);
     source_file_free(&file);
     return code;
@@ -91,7 +101,7 @@ static model_code resolve_precision(const model_source *source, const model_conf
                                     const char *wanted, model_error *err) {
     if (wanted) return check_precision(wanted, err);
     if (!config->precision) return MODEL_OK;
-    return locate(source, CONFIG_FILE, check_precision(config->precision, err), err);
+    return locate(source, config->file, check_precision(config->precision, err), err);
 }
 
 /* ---- tensors and outputs ------------------------------------------------------------------ */
@@ -199,7 +209,7 @@ static model_code compile_default(served_model *model, const model_config *confi
     else if (model->class_count == 0)
         code = model_fail(err, MODEL_UNFIT,
                           "output '%.100s' is not one vector of classes (1xC, 1xCx1x1 or C); "
-                          "output.name in " CONFIG_FILE " can choose another one",
+                          "output.name in " MODEL_CONFIG_FILE " can choose another one",
                           output.name);
     plan_release(model, plan);
     return code;
@@ -220,7 +230,7 @@ static model_code describe(served_model *model, const model_source *source, mode
     return model->name ? MODEL_OK : model_fail_memory(err);
 }
 
-/* What model.json says, applied to the graph. MODEL_INVALID: they do not fit each other. */
+/* What the files say, applied to the graph. MODEL_INVALID: they do not fit each other. */
 static model_code configure(served_model *model, const model_config *config, model_error *err) {
     graph_input input = {0};
     model_code code = graph_input_read(model->cnn, &input, err);
@@ -236,9 +246,9 @@ static model_code configure(served_model *model, const model_config *config, mod
 
 /* Everything between reading the files and the labels. */
 static model_code set_up(served_model *model, const model_source *source,
-                         const model_config *config, bool given, model_error *err) {
+                         const model_config *config, model_error *err) {
     model_code code = configure(model, config, err);
-    const char *blamed = code == MODEL_INVALID && given ? CONFIG_FILE : source->graph;
+    const char *blamed = code == MODEL_INVALID && config->file ? config->file : source->graph;
     if (code == MODEL_OK) code = compile_default(model, config, err);
     return locate(source, blamed, code, err);
 }
@@ -264,14 +274,13 @@ static served_model *allocate(cnn_runtime *rt) {
 model_code served_model_load(cnn_runtime *rt, const model_source *source, const char *precision,
                              served_model **out, model_error *err) {
     model_config config = {0};
-    bool given = false;
     served_model *model = allocate(rt);
     if (!model) return model_fail_memory(err);
     model_code code = describe(model, source, err);
-    if (code == MODEL_OK) code = read_config(source, &config, &given, err);
+    if (code == MODEL_OK) code = read_config(source, &config, err);
     if (code == MODEL_OK) code = resolve_precision(source, &config, precision, err);
     if (code == MODEL_OK) code = source_load_graph(source, rt, &model->cnn, err);
-    if (code == MODEL_OK) code = set_up(model, source, &config, given, err);
+    if (code == MODEL_OK) code = set_up(model, source, &config, err);
     if (code == MODEL_OK) code = read_labels(model, source, &config, err);
     model_config_free(&config);
     if (code == MODEL_OK)

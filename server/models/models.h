@@ -44,7 +44,7 @@ typedef struct model_error {
 
 typedef struct served_model served_model;
 
-/* What is done to the prediction output; "auto" of model.json is resolved when loading. */
+/* What is done to the prediction output; "auto" is resolved when loading. */
 typedef enum model_activation { MODEL_NONE, MODEL_SOFTMAX, MODEL_SIGMOID } model_activation;
 
 /* Longest model name; names are [A-Za-z0-9][A-Za-z0-9._-]*. */

@@ -1,11 +1,11 @@
 /*
  * How images become the input of a model.
  *
- * The graph fixes layout, channels and usually the size; model.json says the rest; what both leave
- * open gets the defaults of the model-folder contract: RGB, shorter side to 256/224 of the input,
- * centre crop to the input, 1/255, ImageNet's mean and std. A model of one channel defaults to grey
- * in [0, 1] instead, since neither RGB nor those means fit it. If only one of mean and std is
- * given, the other one is neutral.
+ * The graph fixes layout, channels and usually the size; the files beside it say the rest; what
+ * both leave open gets the defaults of the model-folder contract: RGB, shorter side to 256/224 of
+ * the input, centre crop to the input, 1/255, ImageNet's mean and std. A model of one channel
+ * defaults to grey in [0, 1] instead, since neither RGB nor those means fit it. If only one of mean
+ * and std is given, the other one is neutral.
  */
 #include "models/preprocessing.h"
 
@@ -58,7 +58,7 @@ model_code graph_input_read(const cnn_model *cnn, graph_input *out, model_error 
     return MODEL_OK;
 }
 
-/* ---- what model.json says ----------------------------------------------------------------- */
+/* ---- what the files say ------------------------------------------------------------------- */
 
 static model_code resolve_color(const model_config *config, const graph_input *input,
                                 image_spec *spec, model_error *err) {
@@ -92,11 +92,11 @@ static model_code resolve_values(const model_config *config, image_spec *spec, m
     bool neutral = spec->channels == 1 || config->mean_count > 0 || config->std_count > 0;
     spec->scale = config->has_scale ? config->scale : imagenet.scale;
     model_code code =
-        resolve_channel_values("input.mean", config->mean, config->mean_count,
+        resolve_channel_values("mean", config->mean, config->mean_count,
                                neutral ? zeros : imagenet.mean, spec->channels, spec->mean, err);
     if (code == MODEL_OK)
         code =
-            resolve_channel_values("input.std", config->std, config->std_count,
+            resolve_channel_values("std", config->std, config->std_count,
                                    neutral ? ones : imagenet.std, spec->channels, spec->std, err);
     return code;
 }
@@ -137,7 +137,8 @@ static model_code resolve_resize(const model_config *config, config_size target,
 static void resolve_crop(const model_config *config, config_size target, image_spec *spec) {
     bool silent = !config->has_resize && config->size.height == 0 && target.height == 0;
     if (silent) target = (config_size){MODEL_NOMINAL_SIDE, MODEL_NOMINAL_SIDE};
-    bool as_it_is = spec->resize == IMAGE_RESIZE_NONE && config->crop.height == 0;
+    bool as_it_is =
+        config->crop.height == 0 && (config->has_crop || spec->resize == IMAGE_RESIZE_NONE);
     spec->crop_h = as_it_is ? 0 : target.height;
     spec->crop_w = as_it_is ? 0 : target.width;
 }
@@ -179,7 +180,7 @@ static model_code check_agreement(const image_spec *spec, const graph_input *inp
 model_code preprocessing_resolve(const model_config *config, const graph_input *input,
                                  image_spec *out, bool *fixed, int *nominal_h, int *nominal_w,
                                  model_error *err) {
-    image_spec spec = {0};
+    image_spec spec = {.rounding = config->rounding};
     image_error wrong = {0};
     config_size target = target_size(config, input);
     model_code code = resolve_color(config, input, &spec, err);

@@ -1,4 +1,4 @@
-/* preprocessing.h: from what model.json says and what the graph says to an image_spec. */
+/* preprocessing.h: from what the files of a folder say and what the graph says to an image_spec. */
 #ifndef CNNSERVE_PREPROCESSING_H
 #define CNNSERVE_PREPROCESSING_H
 

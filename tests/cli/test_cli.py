@@ -340,6 +340,26 @@ class Inspect(Case):
         self.assertEqual(sum(layer["macs"] for layer in model["layers"]), model["macs"])
         self.assertEqual(set(model["layers"][0]), {"name", "op", "output", "output_shape", "params", "macs"})
 
+    def test_folder_of_hugging_face(self):
+        root = Path(__file__).resolve().parents[2]
+        names = "zero one two three four five six seven eight nine".split()
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copyfile(root / "models/digits/model.onnx", f"{folder}/model.onnx")
+            Path(folder, "config.json").write_text(json.dumps(
+                {"architectures": ["ResNetForImageClassification"], "model_type": "resnet",
+                 "id2label": {str(i): name for i, name in enumerate(names)}}))
+            Path(folder, "preprocessor_config.json").write_text(json.dumps(
+                {"feature_extractor_type": "ConvNextFeatureExtractor", "crop_pct": 0.875, "size": 28, "resample": 3,
+                 "do_normalize": True, "image_mean": [0.5], "image_std": [0.5]}))
+            model = json.loads(self.check("inspect", "--json", folder))
+            self.assertEqual(model["labels"], names)
+            self.assertEqual(model["preprocessing"]["resize"],
+                             {"mode": "shortest", "size": [32, 32], "filter": "bicubic"})
+            self.assertEqual(model["preprocessing"]["crop"], [28, 28])
+            self.assertEqual(model["preprocessing"]["rounding"], "transformers")
+            line = self.check("classify", folder, "--format", "json", root / "docs/examples/seven.jpg")
+            self.assertEqual(json.loads(line)["predictions"][0]["label"], "seven")
+
     @needs_data("onnx-conformance/light")
     def test_published_figures(self):
         # Parameters as published; ResNet-50's 25.56 M count two of a batch normalization's four vectors.

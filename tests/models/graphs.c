@@ -40,6 +40,23 @@ void graph_write_wide(const char *folder, const char *name, int channels) {
     free(zeros);
 }
 
+void graph_write_exported(const char *folder, const char *name, int channels, int classes) {
+    size_t count = (size_t)classes * (size_t)channels;
+    float *weights = calloc(count, sizeof(float));
+    for (int i = 0; i < classes; i++)
+        weights[i * channels + i % channels] = 1;
+    file f = file_begin(13);
+    add_input(&f, "pixel_values", 4, (int64_t[]){-1, -1, -1, -1});
+    add_output(&f, "logits", 2, (int64_t[]){-1, classes});
+    set_raw(add_initializer(&f, "w", CNN_FLOAT32, 4, (int64_t[]){classes, channels, 1, 1}), weights,
+            count * sizeof(float));
+    add_node(&f, "GlobalAveragePool", "pixel_values", "mean");
+    add_node(&f, "Conv", "mean w", "scores");
+    add_node(&f, "Flatten", "scores", "logits");
+    write_file(folder, name, &f);
+    free(weights);
+}
+
 void graph_write_chain(const char *folder, const char *name, const char *const *ops, size_t count) {
     char from[40] = "mean", inputs[60], to[40], node_name[40];
     file f = file_begin(13);

@@ -12,5 +12,8 @@
 void graph_write_chain(const char *folder, const char *name, const char *const *ops, size_t count);
 /* image (1, 3, H, W) of any size -> Conv 1x1 -> (1, channels, H, W) -> GlobalAveragePool. */
 void graph_write_wide(const char *folder, const char *name, int channels);
+/* As optimum exports a model: every extent of pixel_values is symbolic. Logit i is the mean of
+ * channel i modulo `channels`. */
+void graph_write_exported(const char *folder, const char *name, int channels, int classes);
 
 #endif

@@ -19,7 +19,8 @@ Test(model_config, every_key) {
     char message[512] = "";
     cr_assert(
         read_config("{\"labels\": \"l.txt\", \"input\": {\"color\": \"BGR\", \"resize\": {\"mode\":"
-                    "\"exact\", \"size\": [10, 20], \"filter\": \"lanczos\"}, \"crop\": 8,"
+                    "\"exact\", \"size\": [10, 20], \"filter\": \"lanczos\"}, \"crop\": 8, "
+                    "\"rounding\": \"torchvision\","
                     "\"scale\": 1, \"mean\": [104, 117, 123], \"std\": [1, 2, 3]},"
                     "\"output\": {\"name\": \"out\", \"activation\": \"sigmoid\"},"
                     "\"precision\": \"bf16\"}",
@@ -30,7 +31,8 @@ Test(model_config, every_key) {
     cr_expect(c.has_resize && c.resize == IMAGE_RESIZE_EXACT);
     cr_expect(c.size.height == 10 && c.size.width == 20);
     cr_expect(c.has_filter && c.filter == IMAGE_LANCZOS);
-    cr_expect(c.crop.height == 8 && c.crop.width == 8);
+    cr_expect(c.has_crop && c.crop.height == 8 && c.crop.width == 8);
+    cr_expect_eq(c.rounding, IMAGE_ROUND_TORCHVISION);
     cr_expect(c.has_scale && c.scale == 1);
     cr_expect(c.mean_count == 3 && c.mean[1] == 117 && c.std_count == 3 && c.std[2] == 3);
     cr_expect_str_eq(c.output, "out");

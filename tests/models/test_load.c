@@ -80,16 +80,3 @@ Test(load, model_json_is_named_for_what_it_says) {
                    "precision bf16 is not available in this version, only fp32 (and auto, which "
                    "chooses it)");
 }
-
-Test(load, configurations_that_are_not_read_are_refused) {
-    static const char *const ops[] = {"Flatten"};
-    graph_write_chain(folder, "model.onnx", ops, 1);
-    folder_write_text(folder, "preprocessor_config.json", "{}");
-    expect_refused(NULL, "preprocessor_config.json",
-                   "this version does not read it yet: write a model.json beside it");
-    folder_write_text(folder, "config.json", "{}");
-    expect_refused(NULL, "config.json",
-                   "this version does not read it yet: write a model.json beside it");
-    folder_write_text(folder, "model.json", "{}");
-    served_model_unref(open_folder());
-}

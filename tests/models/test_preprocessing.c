@@ -66,7 +66,7 @@ Test(preprocessing, values_of_channels) {
     cr_expect(r.spec.std[0] == 1 && r.spec.scale == 1, "the std not given is neutral");
     r = resolve("{\"input\": {\"mean\": [1, 2, 3]}}", grey28);
     cr_expect_eq(r.code, MODEL_INVALID);
-    cr_expect_str_eq(r.message, "input.mean has 3 values for 1 channel");
+    cr_expect_str_eq(r.message, "mean has 3 values for 1 channel");
 }
 
 Test(preprocessing, exact) {
