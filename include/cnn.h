@@ -195,13 +195,21 @@ typedef struct cnn_layer {
     cnn_tensor_info output; /* the first one */
     uint64_t params;        /* elements of the initializers that it alone or first uses */
     uint64_t macs;          /* multiply-accumulates of one run */
+    int node;               /* its number in execution order */
+    /*
+     * As cnn_summary_add_plan sets them, else NULL and 0. `kernel` stays NULL if no step belongs to
+     * the layer: it is fused into another one, does nothing, or is not needed.
+     */
+    const char *kernel; /* that computes it */
+    uint64_t bytes;     /* of activations that its steps write, padding included */
 } cnn_layer;
 
 typedef struct cnn_summary {
     size_t layer_count;
-    cnn_layer *layers;
-    uint64_t params; /* every initializer counted once */
+    cnn_layer *layers; /* by ascending `node` */
+    uint64_t params;   /* every initializer counted once */
     uint64_t macs;
+    bool planned; /* cnn_summary_add_plan has been called */
 } cnn_summary;
 
 /*
@@ -218,6 +226,9 @@ void cnn_summary_free(cnn_summary *summary);
 /* ---- plan --------------------------------------------------------------------------------- */
 
 typedef struct cnn_plan cnn_plan;
+
+/* Says in the layers of a model's summary how a plan of the same model computes them. */
+void cnn_summary_add_plan(cnn_summary *summary, const cnn_plan *plan);
 
 /* Zero-initialised means defaults. */
 typedef struct cnn_plan_options {

@@ -96,7 +96,7 @@ typedef struct graph_node {
     attr *attrs;
     size_t attr_count;
     epilogue fused;
-    int origin; /* index of the node in the loaded graph; that of the last one fused into it */
+    int origin; /* index in the loaded graph of the node that this is, or stands for */
 } graph_node;
 
 typedef struct graph_value {

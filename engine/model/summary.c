@@ -37,7 +37,7 @@ static void add_layer(summing *s, const graph_node *node) {
     const graph *g = s->model->graph;
     const char *name = g->nodes[node->origin]->name;
     cnn_layer *l = &s->out->layers[s->out->layer_count++];
-    *l = (cnn_layer){.op = node->op->name, .params = count_params(s, node)};
+    *l = (cnn_layer){.op = node->op->name, .params = count_params(s, node), .node = node->origin};
     if (output >= 0)
         l->output = (cnn_tensor_info){g->values[output].name, s->bound->values[output].dtype,
                                       s->bound->values[output].shape};

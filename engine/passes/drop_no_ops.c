@@ -86,11 +86,10 @@ static int resolve(const renaming *r, int value) {
 }
 
 /* Lets the producer of `from` make `to` instead. */
-static void rename_output(renaming *r, int from, int to, int origin) {
+static void rename_output(renaming *r, int from, int to) {
     graph_node *node = rewrite_producer(r->g, from, NULL);
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] == from) node->outputs[i] = to;
-    node->origin = origin;
     r->g->values[to].producer = r->g->values[from].producer;
     r->g->values[from].producer = -1;
     r->map[from] = to;
@@ -101,7 +100,7 @@ static void drop(renaming *r, graph_node *node) {
     if (!r->is_output[to])
         r->map[to] = from;
     else if (!r->is_output[from] && r->g->values[from].producer >= 0)
-        rename_output(r, from, to, node->origin);
+        rename_output(r, from, to);
     else
         return;
     if (r->g->values[to].producer >= 0 && r->g->nodes[r->g->values[to].producer] == node)

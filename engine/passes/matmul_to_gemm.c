@@ -32,6 +32,7 @@ static cnn_status rewrite(graph *g, graph_node *add, size_t i, const op_def *gem
     node->inputs[1] = product->inputs[1];
     node->inputs[2] = add->inputs[1 - i];
     rewrite_replace(g, add, node);
+    node->origin = product->origin;
     return CNN_OK;
 }
 

@@ -101,7 +101,6 @@ void rewrite_absorb(graph *g, graph_node *node, graph_node *last, bool move) {
     rewrite_empty(g, last);
     g->values[own].producer = -1;
     node->outputs[0] = result;
-    node->origin = last->origin;
     if (move) {
         g->nodes[place] = last;
         g->nodes[last_place] = node;

@@ -49,12 +49,12 @@ int rewrite_add_constant(graph *g, int like, tensor *t);
 void rewrite_empty(graph *g, graph_node *node);
 /*
  * `node` makes the first output of `last` in place of its own, which `last` alone used; `last` is
- * emptied. The node takes over its origin and, if `move`, its place in the execution order.
+ * emptied. If `move`, the node takes over its place in the execution order.
  */
 void rewrite_absorb(graph *g, graph_node *node, graph_node *last, bool move);
 /*
  * Puts a new node, whose inputs are set but not counted, into the place of `old`, whose first
- * output it makes. `old` is freed.
+ * output it makes, as well as its origin. `old` is freed.
  */
 void rewrite_replace(graph *g, graph_node *old, graph_node *node);
 /* Removes an attribute if it is there. */

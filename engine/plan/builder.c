@@ -233,11 +233,15 @@ plan_step *plan_add_step(plan_builder *b, const char *kernel, tile_fn *tile, siz
     if (!cnn_grow((void **)&p->steps, &p->step_capacity, p->step_count + 1, sizeof(*p->steps)))
         return NULL;
     plan_step *s = &p->steps[p->step_count];
-    *s = (plan_step){.kernel = kernel, .tile = tile, .tiles = tiles, .args_size = args_size};
+    const graph_node *node = b->node;
+    *s = (plan_step){.kernel = kernel,
+                     .tile = tile,
+                     .tiles = tiles,
+                     .args_size = args_size,
+                     .origin = node ? node->origin : -1};
     s->args = cnn_alloc_aligned(args_size);
     if (!s->args) return NULL;
     memcpy(s->args, args, args_size);
-    const graph_node *node = b->node;
     s->name = node ? node->name : "";
     s->op = node ? node->op->name : "";
     int output = node && node->output_count ? node->outputs[0] : -1;
@@ -282,6 +286,8 @@ void plan_connect_read(plan_builder *b, size_t where, const plan_place *place) {
 
 void plan_connect_write(plan_builder *b, size_t where, const plan_place *place) {
     assert(place->buffer >= 0);
+    const plan_buffer *buffer = &b->plan->buffers[place->buffer];
+    if (buffer->last < 0) newest(b)->bytes += buffer->bytes; /* later steps fill it further */
     connect(b, where, place);
 }
 
@@ -297,8 +303,9 @@ void plan_connect_read_blocked(plan_builder *b, size_t where, const plan_blocked
 void plan_connect_write_blocked(plan_builder *b, size_t where, const plan_blocked *v) {
     plan_connect_read_blocked(b, where, v);
     const blocked *g = &v->geometry;
-    if (!has_halo(g)) return;
     plan_step *s = newest(b);
+    s->bytes += (size_t)g->n * (size_t)g->blocks * g->block_pitch * sizeof(float);
+    if (!has_halo(g)) return;
     if (!cnn_grow((void **)&s->halos, &s->halo_capacity, s->halo_count + 1, sizeof(*s->halos))) {
         b->out_of_memory = true;
         return;

@@ -33,6 +33,8 @@ typedef struct plan_step {
     const char *name, *op, *kernel;
     cnn_shape shape;
     uint64_t macs;
+    int origin;   /* of the node; -1: none, the caller wants an output plain */
+    size_t bytes; /* written, padding included */
     tile_fn *tile;
     size_t tiles;
     void *args;

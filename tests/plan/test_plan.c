@@ -359,6 +359,74 @@ Test(plan, plans_of_a_model_share_packed_weights) {
     cnn_runtime_free(rt);
 }
 
+/* ---- layers ---- */
+
+static cnn_summary *planned_summary(network *n) {
+    cnn_plan *plan;
+    cnn_summary *summary;
+    cnn_error err;
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    cnn_model *model = network_model(n, rt);
+    cr_assert_eq(cnn_plan_create(model, NULL, &plan, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(cnn_summary_create(model, NULL, &summary, &err), CNN_OK, "%s", err.message);
+    cr_assert_not(summary->planned);
+    cnn_summary_add_plan(summary, plan);
+    cr_assert(summary->planned);
+    cnn_plan_free(plan);
+    cnn_model_free(model);
+    cnn_runtime_free(rt);
+    return summary;
+}
+
+/* What is fused has no kernel of its own, and each but the last writes a halo of 1. */
+Test(plan, layers_get_kernels_and_memory) {
+    network n;
+    cnn_shape shape;
+    chain(&n, &shape);
+    cnn_summary *summary = planned_summary(&n);
+    cr_assert_eq(summary->layer_count, 12);
+    for (size_t i = 0; i < 12; i++) {
+        const cnn_layer *l = &summary->layers[i];
+        size_t side = i == 10 ? 32 : 34;
+        cr_expect_eq(l->node, (int)i);
+        if (i % 2)
+            cr_expect(!l->kernel && l->bytes == 0);
+        else
+            cr_expect(l->kernel && l->bytes >= side * side * 16 * sizeof(float));
+    }
+    cnn_summary_free(summary);
+}
+
+/* The layer with the parameters, not the sum behind it. */
+Test(plan, a_rewritten_layer_keeps_its_place) {
+    network n;
+    network_begin(&n, 5);
+    int x = network_input(&n, &SHAPE(2, 8));
+    int product = network_node(&n, "MatMul", NULL, 2, x, network_weights(&n, &SHAPE(8, 3), 1));
+    int sum = network_node(&n, "Add", NULL, 2, product, network_weights(&n, &SHAPE(3), 1));
+    network_output(&n, network_node(&n, "Relu", NULL, 1, sum));
+    cnn_summary *summary = planned_summary(&n);
+    cr_expect_str_eq(summary->layers[0].kernel, "gemm");
+    cr_expect_eq(summary->layers[0].bytes, 2 * 3 * sizeof(float));
+    cr_expect_null(summary->layers[1].kernel);
+    cr_expect_null(summary->layers[2].kernel);
+    cnn_summary_free(summary);
+}
+
+/* A copy made piece by piece counts once. */
+Test(plan, a_concat_writes_its_output_once) {
+    network n;
+    graph_node *node;
+    network_begin(&n, 5);
+    int a = network_input(&n, &SHAPE(2, 3)), b = network_input(&n, &SHAPE(2, 5));
+    network_output(&n, network_node(&n, "Concat", &node, 2, a, b));
+    cr_assert(graph_add_attr_int(node, "axis", 1));
+    cnn_summary *summary = planned_summary(&n);
+    cr_expect_str_eq(summary->layers[0].kernel, "concat");
+    cr_expect_eq(summary->layers[0].bytes, 2 * 8 * sizeof(float));
+    cnn_summary_free(summary);
+}
+
 /* ---- values given ---- */
 
 /* in0 and in1 are (2, 6); the output is Reshape(in0 + in1, shape), shape being -in2 */
