@@ -1,5 +1,6 @@
 /*
- * cnnserve inspect: the layer table of a model, and how images become its input.
+ * cnnserve inspect: the layer table of a model, how the engine computes it, and how images become
+ * its input.
  *
  * A graph that is no image classifier is shown too, without what only a classifier has.
  */
@@ -28,8 +29,11 @@ static const option_def defs[] = {
 
 static const option_set options = {
     .usage = "cnnserve inspect [options] MODEL",
-    .about = "Shows a model layer by layer: name, operator, output shape, parameters, and the\n"
-             "multiply-accumulates (MACs) of one run.\n\n" CLI_MODEL_HELP,
+    .about =
+        "Shows a model layer by layer: name, operator, output shape, parameters,\n"
+        "multiply-accumulates (MACs) of one run, the kernel that was chosen, and the memory of\n"
+        "the activations that it writes. '-': the layer is fused into another one, does\n"
+        "nothing, or is not needed for the predictions.\n\n" CLI_MODEL_HELP,
     .defs = defs,
     .count = 1,
     .min_arguments = 1,
@@ -42,17 +46,19 @@ typedef struct inspected {
     served_model *model; /* NULL: no image classifier */
     model_error why;     /* then: why not */
     cnn_model *graph;
-    cnn_summary *own; /* the summary, if it is not the model's */
-    const cnn_summary *summary;
+    cnn_summary *summary;
+    cnn_plan *plan;
+    const char *isa;
 } inspected;
 
 /* ---- text --------------------------------------------------------------------------------- */
 
 static void print_layers(const cnn_summary *summary) {
-    static const char *const titles[] = {"Layer", "Op", "Output shape", "Params", "MACs"};
-    char shape[200], params[40], macs[40];
+    static const char *const titles[] = {"Layer", "Op",     "Output shape", "Params",
+                                         "MACs",  "Kernel", "Memory"};
+    char shape[200], params[40], macs[40], bytes[40];
     table t;
-    table_init(&t, 5, titles, "lllrr");
+    table_init(&t, 7, titles, "lllrrlr");
     for (size_t i = 0; i < summary->layer_count; i++) {
         const cnn_layer *layer = &summary->layers[i];
         table_add(&t, "%s", layer->name);
@@ -60,17 +66,23 @@ static void print_layers(const cnn_summary *summary) {
         table_add(&t, "%s", text_shape(&layer->output.shape, shape, sizeof shape));
         table_add(&t, "%s", text_grouped(layer->params, params, sizeof params));
         table_add(&t, "%s", text_grouped(layer->macs, macs, sizeof macs));
+        table_add(&t, "%s", layer->kernel ? layer->kernel : "-");
+        table_add(&t, "%s", layer->kernel ? text_bytes(layer->bytes, bytes, sizeof bytes) : "-");
     }
     table_print(&t);
     table_free(&t);
 }
 
-static void print_totals(const cnn_summary *summary) {
+static void print_totals(const inspected *it) {
     char grouped[40], scaled[40];
-    printf("Parameters     %s (%s)\n", text_grouped(summary->params, grouped, sizeof grouped),
-           text_scaled((double)summary->params, scaled, sizeof scaled));
-    printf("MACs           %s (%s)\n", text_grouped(summary->macs, grouped, sizeof grouped),
-           text_scaled((double)summary->macs, scaled, sizeof scaled));
+    printf("Total params:  %s (%s)\n", text_grouped(it->summary->params, grouped, sizeof grouped),
+           text_scaled((double)it->summary->params, scaled, sizeof scaled));
+    printf("Total MACs:    %s (%s)\n", text_grouped(it->summary->macs, grouped, sizeof grouped),
+           text_scaled((double)it->summary->macs, scaled, sizeof scaled));
+    printf("Weights:       %s packed\n",
+           text_bytes(cnn_model_weights_bytes(it->graph), scaled, sizeof scaled));
+    printf("Activations:   %s a run\n\n",
+           text_bytes(cnn_plan_arena_bytes(it->plan), scaled, sizeof scaled));
 }
 
 static void print_tensor(const char *title, const cnn_tensor_info *info) {
@@ -118,7 +130,7 @@ static void print_text(const inspected *it) {
                served_model_origin(it->model));
     printf(", opset %d\n\n", cnn_model_opset(it->graph));
     print_layers(it->summary);
-    print_totals(it->summary);
+    print_totals(it);
     for (size_t i = 0; i < cnn_model_input_count(it->graph); i++) {
         cnn_tensor_info info = cnn_model_input(it->graph, i);
         print_tensor("Input", &info);
@@ -166,6 +178,9 @@ static int print_json(const inspected *it) {
     json_write_member_int(&w, "opset", cnn_model_opset(it->graph));
     json_write_member_uint(&w, "params", it->summary->params);
     json_write_member_uint(&w, "macs", it->summary->macs);
+    json_write_member_uint(&w, "weights_bytes", cnn_model_weights_bytes(it->graph));
+    json_write_member_uint(&w, "arena_bytes", cnn_plan_arena_bytes(it->plan));
+    json_write_member_text(&w, "isa", it->isa);
     write_tensors(&w, "inputs", it->graph, cnn_model_input_count, cnn_model_input);
     write_tensors(&w, "outputs", it->graph, cnn_model_output_count, cnn_model_output);
     if (it->model) write_classifier(&w, it->model);
@@ -185,30 +200,44 @@ static int print_json(const inspected *it) {
 
 /* Opens it as a classifier, else as a mere graph. */
 static bool open_model(cnn_runtime *rt, const char *spec, inspected *it) {
-    cnn_error err = {0};
     model_error failure = {0};
     if (served_model_open(rt, spec, NULL, &it->model, &it->why) == MODEL_OK) {
         it->graph = served_model_cnn(it->model);
         snprintf(it->name, sizeof it->name, "%s", served_model_name(it->model));
-        if (served_model_summary(it->model, &it->summary, &failure) == MODEL_OK) return true;
-        cli_fail(CLI_USAGE, "%s", failure.message);
-        return false;
+        return true;
     }
-    if (it->why.code != MODEL_UNFIT ||
-        model_open_graph(rt, spec, &it->graph, it->name, sizeof it->name, &failure) != MODEL_OK) {
-        cli_fail(CLI_USAGE, "%s", it->why.message);
-        return false;
+    bool opened =
+        it->why.code == MODEL_UNFIT &&
+        model_open_graph(rt, spec, &it->graph, it->name, sizeof it->name, &failure) == MODEL_OK;
+    if (!opened) cli_fail(CLI_USAGE, "%s", it->why.message);
+    return opened;
+}
+
+/* Summary and plan: that of serving, which makes the predictions, or that of the graph's outputs.
+ */
+static bool describe(cnn_runtime *rt, inspected *it) {
+    cnn_error err = {0};
+    cnn_shape shape;
+    cnn_plan_options how = {0};
+    const char *output;
+    if (it->model) {
+        shape = served_model_nominal(it->model);
+        output = served_model_output(it->model).name;
+        how = (cnn_plan_options){.input_shapes = &shape, .outputs = &output, .output_count = 1};
     }
-    if (cnn_summary_create(it->graph, NULL, &it->own, &err) != CNN_OK) {
+    if (cnn_summary_create(it->graph, how.input_shapes, &it->summary, &err) != CNN_OK ||
+        cnn_plan_create(it->graph, &how, &it->plan, &err) != CNN_OK) {
         cli_fail(CLI_USAGE, "%s", err.message);
         return false;
     }
-    it->summary = it->own;
+    cnn_summary_add_plan(it->summary, it->plan);
+    it->isa = cnn_runtime_isa(rt);
     return true;
 }
 
 static void close_model(inspected *it) {
-    cnn_summary_free(it->own);
+    cnn_plan_free(it->plan);
+    cnn_summary_free(it->summary);
     if (!it->model) cnn_model_free(it->graph);
     served_model_unref(it->model);
 }
@@ -217,7 +246,7 @@ static int inspect(cnn_runtime *rt, const void *given, const option_list *argume
     const inspect_values *values = given;
     inspected it = {0};
     int status = CLI_USAGE;
-    if (open_model(rt, arguments->items[0], &it)) {
+    if (open_model(rt, arguments->items[0], &it) && describe(rt, &it)) {
         status = CLI_OK;
         if (values->json)
             status = print_json(&it);

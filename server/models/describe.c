@@ -88,6 +88,15 @@ void json_write_preprocessing(json_writer *w, const image_spec *spec) {
     json_write_end_object(w);
 }
 
+static void write_planned(json_writer *w, const cnn_layer *layer) {
+    json_write_key(w, "kernel");
+    if (layer->kernel)
+        json_write_text(w, layer->kernel);
+    else
+        json_write_null(w);
+    json_write_member_uint(w, "memory_bytes", layer->bytes);
+}
+
 void json_write_layers(json_writer *w, const cnn_summary *summary) {
     json_write_begin_array(w);
     for (size_t i = 0; i < summary->layer_count; i++) {
@@ -100,6 +109,7 @@ void json_write_layers(json_writer *w, const cnn_summary *summary) {
         json_write_shape(w, &layer->output.shape);
         json_write_member_uint(w, "params", layer->params);
         json_write_member_uint(w, "macs", layer->macs);
+        if (summary->planned) write_planned(w, layer);
         json_write_end_object(w);
     }
     json_write_end_array(w);

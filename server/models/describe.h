@@ -11,7 +11,10 @@ void json_write_shape(json_writer *w, const cnn_shape *shape);
 void json_write_tensor_info(json_writer *w, const cnn_tensor_info *info);
 /* The "input" of model.json, complete, with "channels" and "layout". */
 void json_write_preprocessing(json_writer *w, const image_spec *spec);
-/* [{"name", "op", "output", "output_shape", "params", "macs"}] */
+/*
+ * [{"name", "op", "output", "output_shape", "params", "macs"}], and "kernel" (null: none of its
+ * own) and "memory_bytes" if the summary has a plan.
+ */
 void json_write_layers(json_writer *w, const cnn_summary *summary);
 /* An array of the labels. */
 void json_write_labels(json_writer *w, const served_model *model);

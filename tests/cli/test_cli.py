@@ -327,8 +327,11 @@ class Classify(Case):
 class Inspect(Case):
     def test_table(self):
         text = self.check("inspect", "line-detector")
-        self.assertRegex(text, r"(?m)^Layer +Op +Output shape +Params +MACs$")
-        self.assertRegex(text, r"(?m)^conv +Conv +1x1x222x222 +9 +443,556$")
+        self.assertRegex(text, r"(?m)^Layer +Op +Output shape +Params +MACs +Kernel +Memory$")
+        self.assertRegex(text, r"(?m)^conv +Conv +1x1x222x222 +9 +443,556 +\w+ +\d+\.\d [KM]iB$")
+        self.assertRegex(text, r"(?m)^\w+ +Relu +1x1x222x222 +0 +0 +- +-$")
+        self.assertRegex(text, r"(?m)^Total params: +9 \(9\)\nTotal MACs: +443,556 \(443\.56 k\)\n"
+                               r"Weights: +\d+.* packed\nActivations: +\d+.* a run$")
         self.assertRegex(text, r"(?m)^Classes +1: vertical line$")
 
     def test_json(self):
@@ -338,7 +341,16 @@ class Inspect(Case):
         self.assertEqual(model["preprocessing"]["color"], "GRAY")
         self.assertEqual(sum(layer["params"] for layer in model["layers"]), model["params"])
         self.assertEqual(sum(layer["macs"] for layer in model["layers"]), model["macs"])
-        self.assertEqual(set(model["layers"][0]), {"name", "op", "output", "output_shape", "params", "macs"})
+        for layer in model["layers"]:
+            self.assertEqual(list(layer), ["name", "op", "output", "output_shape", "params", "macs", "kernel",
+                                           "memory_bytes"])
+            self.assertEqual((layer["kernel"] is None, layer["memory_bytes"]) == (True, 0), layer["op"] == "Relu")
+        self.assertEqual(model["layers"][-1]["memory_bytes"], 40)
+        bench = json.loads(self.check("bench", "--json", "--iterations", "1", "digits"))
+        for key in "isa", "weights_bytes", "arena_bytes", "macs":
+            self.assertEqual(model[key], bench[key], key)
+        self.assertEqual([layer["kernel"] for layer in model["layers"] if layer["macs"]],
+                         [step["kernel"] for step in bench["layers"] if step["macs"]])
 
     def test_folder_of_hugging_face(self):
         root = Path(__file__).resolve().parents[2]
@@ -371,7 +383,9 @@ class Inspect(Case):
 
     @needs_data("onnx-conformance/node/test_abs")
     def test_graphs_that_are_no_classifiers(self):
-        self.assertIn("No image classifier: ", self.check("inspect", data("onnx-conformance/node/test_abs")))
+        text = self.check("inspect", data("onnx-conformance/node/test_abs"))
+        self.assertIn("No image classifier: ", text)
+        self.assertRegex(text, r"(?m)^y +Abs +3x4x5 +0 +0 +\w+ +240 B$")
 
 
 class Bench(Case):
