@@ -4,6 +4,9 @@
  * Each key has a reader that checks the type of its value, so that the table of readers is also the
  * list of known keys. Images are decoded into memory of their own and the document is freed: after
  * parsing, a request holds its pictures once, not also as text.
+ *
+ * jansson makes a hundred bytes and more of each value, though "{}," may be all there is of it, so
+ * values are counted before it sees the text.
  */
 #include "json/classify_body.h"
 
@@ -17,6 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+/* Values in a document: an image may be an object of two; the rest is for parameters. */
+#define VALUES_PER_IMAGE 3
+#define OTHER_VALUES     1000
 
 typedef struct reader {
     classify_body body;
@@ -222,9 +229,35 @@ static classify_body_code read_document(reader *r, const json_t *root) {
     return CLASSIFY_BODY_OK;
 }
 
+/* Behind the string whose opening quote is at `quote`; `end` if it is not closed. */
+static const char *skip_string(const char *quote, const char *end) {
+    while ((quote = memchr(quote + 1, '"', (size_t)(end - quote - 1)))) {
+        const char *escapes = quote;
+        while (escapes[-1] == '\\')
+            escapes--;
+        if ((quote - escapes) % 2 == 0) return quote + 1;
+    }
+    return end;
+}
+
+/* Every value but the first one follows a bracket or a comma. */
+static bool has_more_values(const char *text, size_t size, size_t limit) {
+    size_t values = 1;
+    for (const char *p = text, *end = text + size; p < end && values <= limit;) {
+        values += *p == '[' || *p == '{' || *p == ',';
+        p = *p == '"' ? skip_string(p, end) : p + 1;
+    }
+    return values > limit;
+}
+
 classify_body_code classify_body_parse(const char *text, size_t size, size_t max_images,
                                        classify_body *out, char *message, size_t message_size) {
     reader r = {.max_images = max_images, .message = message, .message_size = message_size};
+    size_t max_values = OTHER_VALUES + VALUES_PER_IMAGE * max_images;
+    if (has_more_values(text, size, max_values)) {
+        bad(&r, "the request holds more than %zu JSON values", max_values);
+        return CLASSIFY_BODY_TOO_MANY;
+    }
     json_error_t error;
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     classify_body_code code = root

@@ -33,7 +33,7 @@ typedef struct classify_body {
 typedef enum classify_body_code {
     CLASSIFY_BODY_OK,
     CLASSIFY_BODY_BAD,      /* `message` is a sentence that names the key */
-    CLASSIFY_BODY_TOO_MANY, /* more than max_images */
+    CLASSIFY_BODY_TOO_MANY, /* more than max_images, or far more values than they need */
     CLASSIFY_BODY_NO_MEMORY
 } classify_body_code;
 
