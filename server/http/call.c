@@ -119,6 +119,7 @@ typedef struct header_sum {
     size_t count, bytes;
     http_pair *items; /* NULL while counting */
     char *text;
+    bool malformed;
 } header_sum;
 
 static char *put_text(header_sum *sum, const char *text) {
@@ -130,13 +131,21 @@ static char *put_text(header_sum *sum, const char *text) {
     return copy;
 }
 
+/* A token (RFC 9110, section 5.6.2). libmicrohttpd takes any bytes before the colon. */
+static bool is_token(const char *text) {
+    return *text && !text[strspn(text, "!#$%&'*+-.^_`|~0123456789"
+                                       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")];
+}
+
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
                                  const char *value) {
     (void)kind;
     header_sum *sum = cls;
+    if (!value) value = "";
     const char *name_copy = put_text(sum, name);
-    const char *value_copy = put_text(sum, value ? value : "");
+    const char *value_copy = put_text(sum, value);
     if (sum->items) sum->items[sum->count] = (http_pair){name_copy, value_copy};
+    sum->malformed |= !is_token(name) || strpbrk(value, "\r\n");
     sum->count++;
     return MHD_YES;
 }
@@ -151,6 +160,7 @@ static bool copy_headers(call *c) {
     MHD_get_connection_values(c->connection, MHD_HEADER_KIND, on_header, &sum);
     c->x.request.headers = c->headers;
     c->x.request.header_count = sum.count;
+    c->malformed = sum.malformed;
     return true;
 }
 
@@ -173,8 +183,9 @@ static size_t count_headers(const http_request *request, const char *name) {
     return count;
 }
 
-/* The length of the body is told once and in one way (RFC 9112, section 6.3: a request in which it
- * is not may be an attempt to smuggle another one past a proxy). NULL, or what is wrong. */
+/* The length of the body is told once and in one way (RFC 9112, section 6.3), and no header could
+ * be read in two ways (sections 3.2, 5.1; RFC 9110, section 5.5): a request in which that is not so
+ * may be an attempt to smuggle another one past a proxy. NULL, or what is wrong. */
 static const char *read_framing(call *c) {
     const http_request *request = &c->x.request;
     const char *coding = http_request_header(request, "Transfer-Encoding");
@@ -182,6 +193,8 @@ static const char *read_framing(call *c) {
     c->announced = announced ? strtoull(announced, NULL, 10) : 0;
     c->has_body = c->announced > 0 || coding;
     c->body_read = !c->has_body;
+    if (c->malformed) return "a header's name is no token, or its value holds a line break";
+    if (count_headers(request, "Host") > 1) return "the request has several Host headers";
     if (count_headers(request, "Content-Length") + count_headers(request, "Transfer-Encoding") > 1)
         return "the request tells the length of its body twice";
     if (coding && strcasecmp(coding, "chunked") != 0)

@@ -47,6 +47,7 @@ typedef struct call {
     uint64_t bytes_in, bytes_out;
     size_t buffered; /* this call's part of the server's */
     bool counted;    /* in the server's `running`: its headers came before the drain began */
+    bool malformed;  /* one of the headers is */
     bool has_body;
     bool body_read;   /* to its end, or there is none */
     bool written_raw; /* the reply went past libmicrohttpd */

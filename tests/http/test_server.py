@@ -631,6 +631,13 @@ class Protocol(ServerCase):
                                      b"\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
             self.assertEqual(re.findall(rb"HTTP/1\.1 (\d+)", answer), [b"400"], headers)
 
+    def test_headers_that_can_be_read_in_two_ways_are_refused(self):
+        for header in (b"Content-Length : 3", b"Content-Length\t: 3", b"Transfer-Encoding : chunked", b"X\xc4: y",
+                       b"X(: y", b"X: a\rb", b"Host: y", b"X: y\r\n Content-Length: 3"):
+            answer = self.server.raw(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\n" + header +
+                                     b"\r\n\r\nabcGET /livez HTTP/1.1\r\nConnection: close\r\nHost: x\r\n\r\n")
+            self.assertEqual(re.findall(rb"HTTP/1\.1 (\d+)", answer), [b"400"], header)
+
     def test_what_is_no_http(self):
         long_header = b"X: " + b"a" * 40000
         for data, statuses in ((b"GET /livez HTTP/1.1\r\nHost: x\r\n" + long_header + b"\r\n\r\n", (431,)),
