@@ -15,7 +15,7 @@
 
 /* ---- making and freeing calls ------------------------------------------------------------- */
 
-static deadline *deadline_of(struct MHD_Connection *connection) {
+static http_client *client_of(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
@@ -28,13 +28,16 @@ int call_socket(struct MHD_Connection *connection) {
 }
 
 call *call_create(http_server *server, const char *target, struct MHD_Connection *connection) {
-    call *c = calloc(1, sizeof *c);
+    http_client *client = client_of(connection);
+    call *c = client ? calloc(1, sizeof *c) : NULL;
     if (!c) return NULL;
+    call_free(client->call);
+    client->call = c;
     http_exchange_init(&c->x);
     buffer_init(&c->body, server->options.max_body);
     c->server = server;
     c->connection = connection;
-    c->deadline = deadline_of(connection);
+    c->client = client;
     c->started_ns = clock_ns();
     c->target = strdup(target);
     c->path = strndup(target, strcspn(target, "?"));
@@ -74,7 +77,9 @@ static void refuse_for_memory(call *c) {
     http_reply_error(&c->x, 503, "overloaded", "the server holds too many bodies and replies");
 }
 
-static void call_free(call *c) {
+void call_free(call *c) {
+    if (!c) return;
+    c->client->call = NULL;
     hold(c, 0);
     leave(c);
     http_exchange_free(&c->x);
@@ -247,7 +252,7 @@ enum MHD_Result call_start(call *c, const char *method) {
         http_reply_error(&c->x, 400, "bad_request", "%s", malformed);
         return call_answer(c);
     }
-    if (c->has_body) deadline_enter(c->deadline, DEADLINE_BODY);
+    if (c->has_body) deadline_enter(c->client->deadline, DEADLINE_BODY);
     if (c->announced > max_body) {
         http_reply_error(&c->x, 413, "payload_too_large",
                          "the body of %" PRIu64 " bytes is larger than the limit of %zu",
@@ -287,7 +292,7 @@ static bool store(call *c, const char *bytes, size_t size) {
 /* A piece of the body; that of a refused request is dropped, but not without end. */
 enum MHD_Result call_receive(call *c, const char *bytes, size_t size) {
     c->bytes_in += size;
-    deadline_received(c->deadline, size);
+    deadline_received(c->client->deadline, size);
     if (c->route ? store(c, bytes, size) : c->bytes_in <= c->server->options.max_body)
         return MHD_YES;
     call_refuse_early(c);
@@ -338,7 +343,7 @@ static void complete_request(call *c) {
     http_request *request = &c->x.request;
     c->body_read = true;
     c->state = CALL_COMPLETE;
-    deadline_enter(c->deadline, DEADLINE_NONE);
+    deadline_enter(c->client->deadline, DEADLINE_NONE);
     request->body = c->body.data;
     request->body_size = c->body.size;
     request->received_ns = clock_ns();
@@ -394,7 +399,7 @@ static void log_call(const call *c, unsigned status) {
 
 void call_end(call *c, enum MHD_RequestTerminationCode why) {
     call_end_early(c, why);
-    deadline_enter(c->deadline, DEADLINE_WAITING);
+    deadline_enter(c->client->deadline, DEADLINE_WAITING);
     unsigned status = final_status(c, why);
     if (status) log_call(c, status);
     call_free(c);

@@ -30,11 +30,21 @@ typedef enum call_state {
     CALL_ANSWERED   /* a reply has been queued or written */
 } call_state;
 
+/*
+ * A connection, as the context of its socket. It knows its call because libmicrohttpd may forget
+ * one: if it has no memory for the parameters of a target, it reports the same request line again
+ * with whatever arrives, and never a completion.
+ */
+typedef struct http_client {
+    deadline *deadline;
+    struct call *call; /* the request under way, or NULL */
+} http_client;
+
 typedef struct call {
     http_exchange x; /* first: a call is found from its exchange */
     http_server *server;
     struct MHD_Connection *connection;
-    deadline *deadline;
+    http_client *client;
     call_state state;
     const http_route *route; /* NULL: refused, x.reply says why */
     char method[16];
@@ -54,8 +64,11 @@ typedef struct call {
     atomic_bool done; /* the handler has completed */
 } call;
 
-/* The request line is there. NULL: out of memory. */
+/* The request line is there; takes the place of a call that libmicrohttpd has forgotten. NULL: out
+ * of memory. */
 call *call_create(http_server *server, const char *target, struct MHD_Connection *connection);
+/* Without an answer or a line in the log. Accepts NULL. */
+void call_free(call *c);
 /* The headers are there; a piece of body is; the request is complete; the handler has completed.
  * MHD_NO closes the connection. */
 enum MHD_Result call_start(call *c, const char *method);

@@ -37,7 +37,8 @@ void call_refuse_early(call *c) {
 
 void call_end_early(call *c, enum MHD_RequestTerminationCode why) {
     if (c->body_read) return;
-    bool late = why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED || deadline_passed(c->deadline);
+    bool late =
+        why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED || deadline_passed(c->client->deadline);
     if (c->state == CALL_RECEIVING && late) {
         http_reply_error(&c->x, 408, "request_timeout", "the body did not arrive in time");
         call_refuse_early(c);

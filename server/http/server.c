@@ -73,10 +73,15 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode what) {
     http_server *server = cls;
-    if (what == MHD_CONNECTION_NOTIFY_STARTED)
-        *socket_context = deadline_add(server->deadlines, call_socket(connection));
-    else
-        deadline_remove(*socket_context);
+    http_client *client = *socket_context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket_context = client = calloc(1, sizeof *client);
+        if (client) client->deadline = deadline_add(server->deadlines, call_socket(connection));
+    } else if (client) {
+        call_free(client->call);
+        deadline_remove(client->deadline);
+        free(client);
+    }
 }
 
 /* ---- the server --------------------------------------------------------------------------- */

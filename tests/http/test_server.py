@@ -638,6 +638,29 @@ class Protocol(ServerCase):
                                      b"\r\n\r\nabcGET /livez HTTP/1.1\r\nConnection: close\r\nHost: x\r\n\r\n")
             self.assertEqual(re.findall(rb"HTTP/1\.1 (\d+)", answer), [b"400"], header)
 
+    def test_targets_with_parameters_without_number_leave_nothing_behind(self):
+        """libmicrohttpd asks for memory for each of them, and gives up without an answer."""
+        start = self.resident_bytes()
+        for _ in range(100):
+            with self.server.connect() as s:
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                try:
+                    s.sendall(b"GET /livez?" + b"&" * 20000 + b" HTTP/1.1\r\n")
+                    for _ in range(50):
+                        s.sendall(b"X")
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+        self.assert_alive()
+        if "libasan" not in self.mappings():  # which keeps freed memory, and finds leaks itself
+            self.assertLess(self.resident_bytes() - start, 4 << 20)
+
+    def resident_bytes(self):
+        status = pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) << 10
+
+    def mappings(self):
+        return pathlib.Path(f"/proc/{self.server.process.pid}/maps").read_text()
+
     def test_what_is_no_http(self):
         long_header = b"X: " + b"a" * 40000
         for data, statuses in ((b"GET /livez HTTP/1.1\r\nHost: x\r\n" + long_header + b"\r\n\r\n", (431,)),
