@@ -11,30 +11,32 @@
 #include <stdlib.h>
 
 struct folding {
-    size_t bytes_left;
-    uint64_t macs_left;
     const tensor *in[GRAPH_MAX_NODE_ARGS];
     tensor *out[GRAPH_MAX_NODE_ARGS];
 };
 
-static size_t bytes_allowed(const graph *g) {
-    size_t held = 0, bytes;
+/* Constants of the graph, and of its Constant nodes. */
+static size_t bytes_held(const graph *g) {
+    size_t held = 0;
     for (size_t i = 0; i < g->value_count; i++)
-        if (g->values[i].constant && !cnn_add_size(held, g->values[i].constant->bytes, &held))
-            return SIZE_MAX;
+        if (g->values[i].constant) held += g->values[i].constant->bytes;
+    for (size_t i = 0; i < g->node_count; i++)
+        for (size_t j = 0; j < g->nodes[i]->attr_count; j++)
+            if (g->nodes[i]->attrs[j].tensor) held += g->nodes[i]->attrs[j].tensor->bytes;
+    return held;
+}
+
+static size_t bytes_allowed(const graph *g) {
+    size_t held = bytes_held(g), bytes;
     if (!cnn_mul_size(held, FOLDING_MULTIPLE, &bytes) ||
         !cnn_add_size(bytes, FOLDING_ALLOWANCE, &bytes))
         return SIZE_MAX;
     return bytes;
 }
 
-folding *folding_create(const graph *g) {
-    folding *f = calloc(1, sizeof *f);
-    if (f) {
-        f->bytes_left = bytes_allowed(g);
-        f->macs_left = FOLDING_MACS;
-    }
-    return f;
+folding *folding_create(graph *g) {
+    if (!g->budget.known) g->budget = (fold_budget){true, bytes_allowed(g), FOLDING_MACS};
+    return calloc(1, sizeof(folding));
 }
 
 void folding_free(folding *f) {
@@ -59,7 +61,7 @@ static bool constant_inputs(const graph *g, const graph_node *node, folding *f) 
 }
 
 /* Takes what the node costs off the budget; false, nothing being taken, if it is too much. */
-static bool afford(const graph *g, const graph_node *node, folding *f) {
+static bool afford(graph *g, const graph_node *node, const folding *f) {
     size_t bytes = 0, elements, each;
     for (size_t i = 0; i < node->input_count; i++)
         if (f->in[i] && !cnn_add_size(bytes, f->in[i]->bytes, &bytes)) return false;
@@ -72,9 +74,9 @@ static bool afford(const graph *g, const graph_node *node, folding *f) {
             return false;
     }
     uint64_t macs = node->op->macs ? node->op->macs(g, node) : 0;
-    if (bytes > f->bytes_left || macs > f->macs_left) return false;
-    f->bytes_left -= bytes;
-    f->macs_left -= macs;
+    if (bytes > g->budget.bytes || macs > g->budget.macs) return false;
+    g->budget.bytes -= bytes;
+    g->budget.macs -= macs;
     return true;
 }
 

@@ -5,9 +5,10 @@
 #include "ops/op.h"
 
 /*
- * What may be folded at a time: bytes read and made, as an allowance (weights that a small file
- * only describes, by ConstantOfShape) and a multiple of the constants that the graph holds (chains
- * of conversions); and multiply-accumulates.
+ * What may be folded of a model, while it is loaded and then for a plan together: bytes read and
+ * made, as an allowance (weights that a small file only describes, by ConstantOfShape) and a
+ * multiple of the constants that the model comes with (chains of conversions); and
+ * multiply-accumulates.
  */
 #define FOLDING_ALLOWANCE ((size_t)1 << 30)
 #define FOLDING_MULTIPLE  8
@@ -15,7 +16,7 @@
 
 typedef struct folding folding;
 
-folding *folding_create(const graph *g); /* NULL when out of memory */
+folding *folding_create(graph *g); /* NULL when out of memory */
 void folding_free(folding *f);
 /*
  * Makes the outputs of an inferred node constants, if its inputs are and the budget allows it, and

@@ -110,6 +110,7 @@ cnn_status graph_clone(const graph *g, graph **out, cnn_error *err) {
     if (!copy) return cnn_fail_memory(err, sizeof *copy);
     copy->opset = g->opset;
     copy->ir_version = g->ir_version;
+    copy->budget = g->budget;
     bool ok = clone_values(g, copy) && clone_nodes(g, copy);
     for (size_t i = 0; ok && i < g->input_count; i++)
         ok = graph_add_input(copy, g->inputs[i]);

@@ -109,6 +109,13 @@ typedef struct graph_value {
     uint32_t uses;    /* as graph_update_uses counted them last; see there */
 } graph_value;
 
+/* What folding may still read and make, see fold.h. Set when a graph is folded first. */
+typedef struct fold_budget {
+    bool known;
+    size_t bytes;
+    uint64_t macs;
+} fold_budget;
+
 typedef struct graph {
     int opset; /* version of the default domain */
     int64_t ir_version;
@@ -120,6 +127,7 @@ typedef struct graph {
     size_t input_count;
     int *outputs;
     size_t output_count;
+    fold_budget budget; /* clones go on with what is left */
 } graph;
 
 graph *graph_create(void); /* NULL when out of memory */

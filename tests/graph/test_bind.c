@@ -206,6 +206,21 @@ Test(fold, needs_no_shapes_of_inputs) {
     graph_free(g);
 }
 
+Test(fold, clones_go_on_with_what_is_left) {
+    graph *g = make_graph(13), *copy = NULL;
+    int a = make(g, "Neg", "a", 1, make_random(g, "p", SHAPE(4)));
+    int b = make(g, "Neg", "b", 1, make_random(g, "q", SHAPE(4)));
+    cr_assert(graph_add_output(g, a) && graph_add_output(g, b));
+    g->budget = (fold_budget){true, 3 * 16, 1}; /* for one of them, in and out */
+    cr_assert_eq(graph_fold_constants(g, &err), CNN_OK);
+    cr_assert_eq(g->node_count, 1);
+    cr_assert_eq(graph_clone(g, &copy, NULL), CNN_OK);
+    cr_assert_eq(graph_bind(copy, NULL, &err), CNN_OK);
+    cr_assert_eq(copy->node_count, 1, "what has been folded does not count as constants");
+    graph_free(copy);
+    graph_free(g);
+}
+
 Test(fold, an_input_can_be_fixed) {
     graph *g = make_graph(13);
     int x = make_input(g, "x", SHAPE(2, 3)), shape = make_input(g, "shape", SHAPE(-1));
