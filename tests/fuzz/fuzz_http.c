@@ -2,12 +2,14 @@
  * fuzz_http.c: what is parsed of a request besides pictures: target, form, JSON document, base64,
  * and text that is echoed. The first byte chooses; results are checked against each other.
  *
- *   clang -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -Iinclude -Iserver \
- *     tests/fuzz/fuzz_http.c server/http/target.c server/http/multipart.c \
+ * The tests build it with replay.c. For libFuzzer:
+ *   clang -g -O1 -D_GNU_SOURCE -DFUZZER -fsanitize=fuzzer,address,undefined -Iinclude -Iserver \
+ *     -Itests tests/fuzz/fuzz_http.c server/http/target.c server/http/multipart.c \
  *     server/common/{buffer,names,utf8}.c \
  *     server/json/{base64,classify_body,float_text,writer}.c -ljansson -o fuzz_http
  */
 #include "common/utf8.h"
+#include "fuzz/replay.h"
 #include "http/http.h"
 #include "http/multipart.h"
 #include "json/base64.h"
@@ -18,8 +20,6 @@
 #include <string.h>
 
 #define MAX_TYPE 64 /* bytes of a Content-Type's parameters */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void expect(bool holds) {
     if (!holds) abort();
@@ -118,3 +118,31 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size > 0) parsers[data[0] % 5](data + 1, size - 1);
     return 0;
 }
+
+#ifndef FUZZER
+#define SEED(text)                                                                                 \
+    { text, sizeof(text) - 1 }
+#define PART "\r\nContent-Disposition: form-data; name="
+
+static const replay_seed seeds[] = {
+    SEED("\0/v1/models/digits/versions/1/classify?top=3&features=conv1%2Cpool*&x=%C3%A4+b"),
+    SEED("\0http://host:80/livez?a&b=&=c&%3D=%26"),
+    SEED("\1\012boundary=B--B" PART "\"image\"; filename=\"a \\\"b\\\".png\"\r\n"
+         "Content-Type: image/png\r\n\r\n\x89PNG\r\n--Bx\r\n--B" PART "top\r\n\r\n3\r\n--B  " PART
+         "\"i\"; filename*=UTF-8''na%C3%AFve%00.png\r\n\r\n\r\n--B--\r\n"),
+    SEED("\1\024boundary=\"--a b\"; x=\"y\"----a b" PART "x\r\n\r\n\r\n----a b--"),
+    SEED("\2{\"images\": [\"Zm9v\", \"data:image/png;base64,Zm8=\", {\"b64\": \"Zg\", \"name\": "
+         "\"n\\u00e4\\\"me\"}], \"top\": 3, \"features\": [\"a*\", \"b\"], \"feature_format\": "
+         "\"stats\", \"timings\": true}"),
+    SEED("\2{\"images\": [{}, 1, null, [1e3, -0.5]], \"features\": \"a,b\", \"timings\": 1}"),
+    SEED("\3Zm9vYmFyIQ=="),
+    SEED("\3AAAAAAAAAAAAAAAA+/+/"),
+    SEED("\4n\xc3\xa4me \"\\\n\x7f\xf0\x9f\x98\x80\xed\xa0\x80"),
+};
+
+const replay_plan replay = {
+    .seeds = seeds,
+    .seed_count = sizeof seeds / sizeof seeds[0],
+    .mutations = 50000,
+};
+#endif

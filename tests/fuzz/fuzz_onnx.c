@@ -1,20 +1,59 @@
 /*
  * fuzz_onnx.c: bytes of unknown origin as a model: load, bind, rewrite; and as a tensor file.
  *
- * Two ways to build it:
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -DFUZZER ...   libFuzzer; seed it with small
- *                                                                   models
- *   cc -g -O1 -fsanitize=address,undefined ...                      replays the files and folders
- *                                                                   given, for a corpus in CI
+ * With AddressSanitizer it also checks how much memory that takes at any time: no more than
+ * docs/model-folder.md promises.
+ *
+ * The tests build it with replay.c. For libFuzzer, to be seeded with small models:
+ *   clang -g -O1 -fsanitize=fuzzer,address,undefined -DFUZZER ...
  */
+#include "fuzz/replay.h"
+#include "graph/fold.h"
 #include "onnx/onnx.h"
 #include "passes/passes.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* ---- memory ------------------------------------------------------------------------------- */
+
+/* Of a model's file and what is made of it, without computed constants. */
+#define MEMORY_ALLOWANCE ((size_t)16 << 20)
+#define MEMORY_MULTIPLE  64
+
+/* NULL without AddressSanitizer; nothing is counted then. */
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
+                                              void (*on_free)(const volatile void *))
+    __attribute__((weak));
+size_t __sanitizer_get_allocated_size(const volatile void *memory) __attribute__((weak));
+
+static ptrdiff_t in_use, peak; /* since counting began */
+
+static void on_malloc(const volatile void *memory, size_t size) {
+    (void)memory;
+    in_use += (ptrdiff_t)size;
+    if (in_use > peak) peak = in_use;
+}
+
+static void on_free(const volatile void *memory) {
+    if (memory) in_use -= (ptrdiff_t)__sanitizer_get_allocated_size(memory);
+}
+
+static void count_memory(void) {
+    static bool counting;
+    if (!counting && __sanitizer_install_malloc_and_free_hooks)
+        __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
+    counting = true;
+}
+
+/* `before` was in use; `g` (NULL: it did not get that far) has had constants computed. */
+static void check_memory(ptrdiff_t before, size_t size, const graph *g) {
+    size_t limit = MEMORY_ALLOWANCE + MEMORY_MULTIPLE * size;
+    if (g) limit += FOLDING_ALLOWANCE + FOLDING_MULTIPLE * size - g->budget.bytes;
+    if (peak - before > (ptrdiff_t)limit) abort();
+}
+
+/* ---- models and tensors ------------------------------------------------------------------- */
 
 /* A status and its message belong together. */
 static void check(cnn_status status, const cnn_error *err) {
@@ -27,8 +66,11 @@ static void check(cnn_status status, const cnn_error *err) {
 static void try_model(const uint8_t *data, size_t size) {
     cnn_error err = {0};
     graph *g = NULL, *copy = NULL;
+    count_memory();
+    ptrdiff_t before = peak = in_use;
     cnn_status status = onnx_load(data, size, NULL, &g, &err);
     check(status, &err);
+    check_memory(before, size, g);
     if ((status == CNN_OK) != (g != NULL)) abort();
     if (status != CNN_OK) return;
     if (graph_clone(g, &copy, NULL) != CNN_OK) abort();
@@ -36,6 +78,7 @@ static void try_model(const uint8_t *data, size_t size) {
     status = graph_bind(copy, NULL, &err);
     if (status == CNN_OK) status = passes_run(copy, &err);
     check(status, &err);
+    check_memory(before, size, copy);
     graph_free(copy);
 }
 
@@ -61,54 +104,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 }
 
 #ifndef FUZZER
-#include <ftw.h>
-
-static int replayed;
-
-static int replay(const char *path, const struct stat *st, int type, struct FTW *where) {
-    (void)st;
-    (void)where;
-    if (type != FTW_F) return 0;
-    FILE *file = fopen(path, "rb");
-    if (!file || fseek(file, 0, SEEK_END) != 0) {
-        fprintf(stderr, "cannot read %s\n", path);
-        return 1;
-    }
-    long size = ftell(file);
-    rewind(file);
-    /* exactly as large as the file, so that a read past the end is seen */
-    uint8_t *bytes = size > 0 ? malloc((size_t)size) : NULL;
-    size_t got = bytes ? fread(bytes, 1, (size_t)size, file) : 0;
-    fclose(file);
-    LLVMFuzzerTestOneInput(bytes, got);
-    free(bytes);
-    replayed++;
-    return 0;
-}
-
-static void replay_all(const char *path) {
-    if (nftw(path, replay, 16, 0) == 0) return;
-    fprintf(stderr, "cannot replay %s\n", path);
-    exit(1);
-}
-
-/* Without arguments the small models of the test data; status 77 if there are none. */
-int main(int argc, char **argv) {
-    static const char *const folders[] = {"node", "simple", "pytorch-converted",
-                                          "pytorch-operator"};
-    char path[4096];
-    const char *data = getenv("CNNSERVE_TEST_DATA");
-    if (argc < 2 && !(data && *data)) {
-        printf("skipped: CNNSERVE_TEST_DATA is not set\n");
-        return 77;
-    }
-    for (size_t i = 0; argc < 2 && i < ARRAY_LENGTH(folders); i++) {
-        snprintf(path, sizeof path, "%s/onnx-conformance/%s", data, folders[i]);
-        replay_all(path);
-    }
-    for (int i = 1; i < argc; i++)
-        replay_all(argv[i]);
-    printf("%d files replayed\n", replayed);
-    return replayed > 0 ? 0 : 1;
-}
+const replay_plan replay = {
+    .folders = (const char *const[]){"onnx-conformance/node", "onnx-conformance/simple",
+                                     "onnx-conformance/pytorch-converted",
+                                     "onnx-conformance/pytorch-operator", "models/mnist-cntk"},
+    .folder_count = 5,
+    .mutations = 2000,
+};
 #endif
