@@ -36,6 +36,12 @@ typedef struct depthwise_step {
 
 /* ---- what the node is ---- */
 
+/* Padding becomes a halo around the input. */
+static halo window_halo(const op_window *w) {
+    return (halo){(int)w->pad_begin[0], (int)w->pad_begin[1], (int)w->pad_end[0],
+                  (int)w->pad_end[1]};
+}
+
 static bool read_form(const graph *g, const graph_node *node, conv_form *f) {
     *f = (conv_form){.weights = op_constant(g, node, 1)};
     bool has_bias = node->input_count > 2 && node->inputs[2] >= 0;
@@ -47,7 +53,8 @@ static bool read_form(const graph *g, const graph_node *node, conv_form *f) {
     const cnn_shape *in = &g->values[node->inputs[0]].shape;
     if (f->weights->shape.rank != 4 || w[0] < 1 || w[1] < 1 || w[2] < 1 || w[3] < 1 ||
         op_window_read(node, in, w + 2, &f->window, NULL) != CNN_OK ||
-        !plan_window_fits(&f->window))
+        !plan_window_fits(&f->window) ||
+        !plan_halo_fits(g, node->inputs[0], window_halo(&f->window)))
         return false;
     f->c = (int)in->dims[1];
     f->oc = (int)w[0];
@@ -68,8 +75,7 @@ bool conv_takes(const graph *g, const graph_node *node) {
 bool conv_wants_halo(const graph *g, const graph_node *node, halo *h) {
     conv_form f;
     if (strcmp(node->op->name, "Conv") != 0 || !read_form(g, node, &f)) return false;
-    const op_window *w = &f.window;
-    *h = (halo){(int)w->pad_begin[0], (int)w->pad_begin[1], (int)w->pad_end[0], (int)w->pad_end[1]};
+    *h = window_halo(&f.window);
     return true;
 }
 

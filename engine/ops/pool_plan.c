@@ -1,4 +1,5 @@
 /* MaxPool, AveragePool and the global poolings on the pooling kernels. */
+#include "ops/eval.h"
 #include "ops/lower.h"
 #include "plan/builder.h"
 
@@ -30,10 +31,22 @@ static bool read_window(const graph *g, const graph_node *node, op_window *w) {
            plan_window_fits(w);
 }
 
+/* Whether every window has a cell of the input. The maximum of none is -infinity, and in the lanes
+ * beyond the channels that would spoil the sums of a convolution behind it. */
+static bool windows_are_filled(const op_window *w) {
+    for (int i = 0; i < w->spatial; i++)
+        for (int64_t o = 0; o < w->out[i]; o++) {
+            window_range r = eval_window_range(w, i, o);
+            if (r.lo >= r.hi) return false;
+        }
+    return true;
+}
+
 bool pool_takes(const graph *g, const graph_node *node) {
     op_window w;
     return !wants_indices(node) && plan_can_block(g, node->inputs[0]) &&
-           plan_can_block(g, node->outputs[0]) && read_window(g, node, &w);
+           plan_can_block(g, node->outputs[0]) && read_window(g, node, &w) &&
+           (strcmp(node->op->name, "MaxPool") != 0 || windows_are_filled(&w));
 }
 
 cnn_status pool_lower(plan_builder *b, const graph_node *node, cnn_error *err) {

@@ -51,10 +51,11 @@ static void find_parts(plan_builder *b) {
         int64_t channel = 0;
         for (size_t i = 0; i < node->input_count; i++) {
             plan_value *v = &b->values[node->inputs[i]];
-            if (can_be_part(b, node, i, channel)) {
+            halo joined = larger_halo(b->values[whole].halo, v->halo);
+            if (can_be_part(b, node, i, channel) && plan_halo_fits(b->g, whole, joined)) {
                 v->part_of = whole;
                 v->first_block = (int)(channel / LANES);
-                b->values[whole].halo = larger_halo(b->values[whole].halo, v->halo);
+                b->values[whole].halo = joined;
             }
             channel += b->g->values[node->inputs[i]].shape.dims[1];
         }

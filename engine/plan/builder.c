@@ -86,6 +86,12 @@ static bool make_geometry(const graph_value *v, int lanes, halo h, blocked *out,
            cnn_mul_size(*bytes, sizeof(float), bytes) && *bytes <= GRAPH_MAX_TENSOR_BYTES;
 }
 
+bool plan_halo_fits(const graph *g, int value, halo h) {
+    blocked geometry;
+    size_t bytes;
+    return make_geometry(&g->values[value], LANES, h, &geometry, &bytes);
+}
+
 static size_t first_pixel(const blocked *g) {
     return ((size_t)g->top * g->row_pitch + (size_t)g->left * (size_t)g->lanes) * sizeof(float);
 }

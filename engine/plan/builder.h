@@ -56,6 +56,8 @@ typedef struct plan_builder {
 
 /* True for float32 values of rank 4 with at least one element: those that can be blocked. */
 bool plan_can_block(const graph *g, int value);
+/* True if a blocked value with that halo is no larger than a tensor may be. */
+bool plan_halo_fits(const graph *g, int value, halo h);
 /* True if the value is blocked already, or could be without a copy. */
 bool plan_is_blocked(const plan_builder *b, int value);
 

@@ -303,6 +303,46 @@ Test(lower, windows_up_to_the_largest) {
     check_windows(left, ARRAY_LENGTH(left), false);
 }
 
+/* The maximum of nothing is -infinity: in the 3 channels, which the sums and Relu make 0 again, but
+ * nowhere else. */
+Test(lower, windows_without_input) {
+    const window cases[] = {{2, 1, 1, 3, 0}, {2, 1, 1, 0, 2}, {2, 3, 5, 1, 4}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const window *w = &cases[i];
+        network n;
+        graph_node *node;
+        cnn_shape shape = SHAPE(1, 3, 4, 5);
+        network_begin(&n, 23);
+        int y = network_node(&n, "MaxPool", &node, 1, network_input(&n, &shape));
+        graph_add_attr_ints(node, "kernel_shape", (int64_t[]){w->kernel, 1}, 2);
+        graph_add_attr_ints(node, "strides", (int64_t[]){w->stride, 1}, 2);
+        graph_add_attr_ints(node, "dilations", (int64_t[]){w->dilation, 1}, 2);
+        graph_add_attr_ints(node, "pads", (int64_t[]){w->pad_begin, 0, w->pad_end, 0}, 4);
+        int weights = network_weights(&n, &SHAPE(5, 3, 1, 1), 1);
+        for (size_t j = 0; j < 15; j++)
+            ((float *)n.g->values[weights].constant->data)[j] += 2;
+        y = network_node(&n, "Conv", NULL, 2, y, weights);
+        check(&n, network_node(&n, "Relu", NULL, 1, y), &shape, "MaxPool", "eval");
+    }
+}
+
+static void check_padded(int64_t pad, const char *kernel) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(1, 64, 4, 5);
+    network_begin(&n, 24);
+    int x = network_input(&n, &shape), weights = network_weights(&n, &SHAPE(16, 64, 3, 3), 0.1f);
+    int y = network_node(&n, "Conv", &node, 2, x, weights);
+    graph_add_attr_ints(node, "pads", (int64_t[]){pad, pad, pad, pad}, 4);
+    graph_add_attr_ints(node, "strides", (int64_t[]){pad / 2, pad / 2}, 2);
+    check(&n, y, &shape, "Conv", kernel);
+}
+
+Test(lower, convolutions_padded_beyond_memory) {
+    check_padded(8000, "eval");
+    check_padded(100, "conv");
+}
+
 /* Numbers for each element instead of each channel, and statistics of the data itself. */
 Test(lower, other_batch_normalizations) {
     network n;
