@@ -100,6 +100,16 @@ view view_of(const cnn_shape *shape) {
     return view_broadcast(shape, shape);
 }
 
+view view_part(const cnn_shape *shape, const cnn_shape *part) {
+    view v = view_of(shape);
+    v.count = 1;
+    for (int i = 0; i < v.rank; i++) {
+        v.dims[i] = part->dims[i];
+        v.count *= (size_t)part->dims[i];
+    }
+    return v;
+}
+
 view view_broadcast(const cnn_shape *shape, const cnn_shape *out) {
     view v = {.rank = out->rank, .count = 1};
     uint64_t stride = 1; /* overflows in tensors without elements only */

@@ -51,6 +51,8 @@ typedef struct view {
 
 /* The tensor as it is. */
 view view_of(const cnn_shape *shape);
+/* The part of the tensor from its beginning that has the shape `part`. */
+view view_part(const cnn_shape *shape, const cnn_shape *part);
 /* Stretched to `out` by NumPy's rule, which must hold. */
 view view_broadcast(const cnn_shape *shape, const cnn_shape *out);
 /* Axis i of the view is axis axes[i] of the tensor. */

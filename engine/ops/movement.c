@@ -2,10 +2,11 @@
  * Operators that move elements without looking at them: Concat, Split, Transpose, Slice, Expand,
  * Tile, DepthToSpace, SpaceToDepth, CenterCropPad, Trilu.
  *
- * Whatever is a view of its input (another order, a part, a repetition) is one view_copy; the
- * others copy runs of bytes.
+ * Outputs that are views of their input (another order, a part, a repetition) are described by
+ * movement_view, on which evaluation and planning rest; the other operators copy runs of bytes.
  */
-#include "ops/eval.h"
+#include "ops/movement.h"
+
 #include "ops/families.h"
 #include "ops/infer.h"
 
@@ -122,22 +123,15 @@ static cnn_status split_infer(graph *g, graph_node *node, cnn_error *err) {
     return CNN_OK;
 }
 
-/* x is (outer, L, step), out[i] is (outer, Li, step) */
-static void split_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
-    if (in[0]->elements == 0) return;
-    const cnn_shape *shape = &in[0]->shape;
+static bool split_view(const movement *m, view *out) {
     int axis = 0;
-    op_axis(graph_attr_int(node, "axis", 0), shape->rank, &axis);
-    splitting s = {graph_attr(node, "split"), eval_in(node, in, 1), node->output_count,
-                   shape->dims[axis]};
-    size_t outer = (size_t)op_product(shape, 0, axis), row = in[0]->bytes / outer, at = 0;
-    for (size_t i = 0; i < s.parts; i++) {
-        size_t bytes = row / (size_t)s.extent * (size_t)split_length(&s, i);
-        for (size_t o = 0; o < outer && out[i] && bytes > 0; o++)
-            memcpy((char *)out[i]->data + o * bytes, (const char *)in[0]->data + o * row + at,
-                   bytes);
-        at += bytes;
-    }
+    op_axis(graph_attr_int(m->node, "axis", 0), m->x->rank, &axis);
+    splitting s = {graph_attr(m->node, "split"), eval_in(m->node, m->in, 1), m->node->output_count,
+                   m->x->dims[axis]};
+    *out = view_part(m->x, m->y);
+    for (size_t i = 0; i < m->output; i++)
+        out->offset += split_length(&s, i) * out->strides[axis];
+    return true;
 }
 
 /* ---- Transpose ---- */
@@ -182,11 +176,11 @@ bool op_transpose_keeps(const graph *g, const graph_node *node) {
     return true;
 }
 
-static void transpose_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
+static bool transpose_view(const movement *m, view *out) {
     int order[CNN_MAX_RANK] = {0};
-    transpose_order(node, in[0]->shape.rank, order);
-    view v = view_axes(&in[0]->shape, order, in[0]->shape.rank);
-    view_copy(&v, in[0], out[0]);
+    transpose_order(m->node, m->x->rank, order);
+    *out = view_axes(m->x, order, m->x->rank);
+    return true;
 }
 
 /* ---- Slice ---- */
@@ -254,21 +248,19 @@ static cnn_status slice_infer(graph *g, graph_node *node, cnn_error *err) {
     return op_set_output(g, node, 0, x->dtype, &out, err);
 }
 
-static void slice_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
-    slice_lists l = {op_read_list(node, "starts", eval_in(node, in, 1)),
-                     op_read_list(node, "ends", eval_in(node, in, 2)),
-                     op_read_list(node, "axes", eval_in(node, in, 3)),
-                     op_read_list(node, "steps", eval_in(node, in, 4))};
+static bool slice_view(const movement *m, view *out) {
+    slice_lists l = {op_read_list(m->node, "starts", eval_in(m->node, m->in, 1)),
+                     op_read_list(m->node, "ends", eval_in(m->node, m->in, 2)),
+                     op_read_list(m->node, "axes", eval_in(m->node, m->in, 3)),
+                     op_read_list(m->node, "steps", eval_in(m->node, m->in, 4))};
     slice s = {0};
-    if (out[0]->elements == 0 || slice_read(node, &in[0]->shape, &l, &s, NULL) != CNN_OK) return;
-    view v = view_of(&in[0]->shape);
-    v.count = out[0]->elements;
-    for (int i = 0; i < v.rank; i++) {
-        v.offset += s.first[i] * v.strides[i];
-        v.dims[i] = s.count[i];
-        if (s.count[i] > 1) v.strides[i] *= s.step[i];
+    if (slice_read(m->node, m->x, &l, &s, NULL) != CNN_OK) return false;
+    *out = view_part(m->x, m->y);
+    for (int i = 0; i < out->rank; i++) {
+        out->offset += s.first[i] * out->strides[i];
+        if (s.count[i] > 1) out->strides[i] *= s.step[i];
     }
-    view_copy(&v, in[0], out[0]);
+    return true;
 }
 
 /* ---- Expand, Tile ---- */
@@ -292,10 +284,9 @@ static cnn_status expand_infer(graph *g, graph_node *node, cnn_error *err) {
     return op_set_output(g, node, 0, x->dtype, &out, err);
 }
 
-static void expand_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
-    (void)node;
-    view v = view_broadcast(&in[0]->shape, &out[0]->shape);
-    view_copy(&v, in[0], out[0]);
+static bool expand_view(const movement *m, view *out) {
+    *out = view_broadcast(m->x, m->y);
+    return true;
 }
 
 static cnn_status tile_infer(graph *g, graph_node *node, cnn_error *err) {
@@ -359,15 +350,14 @@ static cnn_status depth_to_space_infer(graph *g, graph_node *node, cnn_error *er
     return op_set_output(g, node, 0, x->dtype, &out, err);
 }
 
-static void depth_to_space_eval(const graph_node *node, const tensor *const *in,
-                                tensor *const *out) {
+static bool depth_to_space_view(const movement *m, view *out) {
     static const int dcr[] = {0, 3, 4, 1, 5, 2}, crd[] = {0, 1, 4, 2, 5, 3};
-    const int64_t *d = in[0]->shape.dims, b = graph_attr_int(node, "blocksize", 1);
-    bool depth_first = strcmp(graph_attr_string(node, "mode", "DCR"), "DCR") == 0;
+    const int64_t *d = m->x->dims, b = graph_attr_int(m->node, "blocksize", 1);
+    bool depth_first = strcmp(graph_attr_string(m->node, "mode", "DCR"), "DCR") == 0;
     cnn_shape split = {.rank = 6, .dims = {d[0], b, b, d[1] / (b * b), d[2], d[3]}};
     if (!depth_first) split = (cnn_shape){6, {d[0], d[1] / (b * b), b, b, d[2], d[3]}};
-    view v = view_axes(&split, depth_first ? dcr : crd, 6);
-    view_copy(&v, in[0], out[0]);
+    *out = view_axes(&split, depth_first ? dcr : crd, 6);
+    return true;
 }
 
 static cnn_status space_to_depth_infer(graph *g, graph_node *node, cnn_error *err) {
@@ -383,13 +373,12 @@ static cnn_status space_to_depth_infer(graph *g, graph_node *node, cnn_error *er
     return op_set_output(g, node, 0, x->dtype, &out, err);
 }
 
-static void space_to_depth_eval(const graph_node *node, const tensor *const *in,
-                                tensor *const *out) {
+static bool space_to_depth_view(const movement *m, view *out) {
     static const int order[] = {0, 3, 5, 1, 2, 4};
-    const int64_t *d = in[0]->shape.dims, b = graph_attr_int(node, "blocksize", 1);
+    const int64_t *d = m->x->dims, b = graph_attr_int(m->node, "blocksize", 1);
     cnn_shape split = {.rank = 6, .dims = {d[0], d[1], d[2] / b, b, d[3] / b, b}};
-    view v = view_axes(&split, order, 6);
-    view_copy(&v, in[0], out[0]);
+    *out = view_axes(&split, order, 6);
+    return true;
 }
 
 /* ---- CenterCropPad ---- */
@@ -478,6 +467,60 @@ static void trilu_eval(const graph_node *node, const tensor *const *in, tensor *
     }
 }
 
+/* ---- views ---- */
+
+/* Gather by one index, or by indices that are equally far from each other, from one axis. */
+static bool gather_view(const movement *m, view *out) {
+    const tensor *indices = eval_in(m->node, m->in, 1);
+    int axis = 0;
+    op_axis(graph_attr_int(m->node, "axis", 0), m->x->rank, &axis);
+    if (!indices || indices->shape.rank > 1 || indices->elements == 0) return false;
+    int64_t extent = m->x->dims[axis], first = tensor_int(indices, 0);
+    int64_t step = indices->elements > 1 ? tensor_int(indices, 1) - first : 0;
+    for (size_t i = 1; i < indices->elements; i++)
+        if (tensor_int(indices, i) - tensor_int(indices, i - 1) != step) return false;
+    if (first < 0) first += extent;
+    int64_t last = first + step * (int64_t)(indices->elements - 1);
+    if (first < 0 || first >= extent || last < 0 || last >= extent) return false;
+    view all = view_of(m->x);
+    unsigned every = (1u << m->x->rank) - 1;
+    *out = view_pick(&all, indices->shape.rank == 0 ? every & ~(1u << axis) : every);
+    out->offset = first * all.strides[axis];
+    if (indices->shape.rank == 1) {
+        out->dims[axis] = (int64_t)indices->elements;
+        out->strides[axis] *= step;
+        out->count = (size_t)op_product(m->y, 0, m->y->rank);
+    }
+    return true;
+}
+
+bool movement_view(const movement *m, view *out) {
+    static const struct {
+        const char *op;
+        bool (*view)(const movement *m, view *out);
+    } views[] = {
+        {"DepthToSpace", depth_to_space_view},
+        {"Expand", expand_view},
+        {"Gather", gather_view},
+        {"Slice", slice_view},
+        {"SpaceToDepth", space_to_depth_view},
+        {"Split", split_view},
+        {"Transpose", transpose_view},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(views); i++)
+        if (strcmp(m->node->op->name, views[i].op) == 0) return views[i].view(m, out);
+    return false;
+}
+
+static void view_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
+    for (size_t i = 0; i < node->output_count; i++) {
+        view v;
+        if (!out[i] || out[i]->elements == 0) continue;
+        movement m = {node, &in[0]->shape, &out[i]->shape, in, i};
+        if (movement_view(&m, &v)) view_copy(&v, in[0], out[i]);
+    }
+}
+
 const op_def ops_movement[] = {
     {
         OP("Concat", 4, 0, 1, OP_VARIADIC, 1, 1),
@@ -489,46 +532,46 @@ const op_def ops_movement[] = {
         OP("Split", 2, 12, 1, 1, 1, OP_VARIADIC),
         .attrs = "axis:int split:ints",
         .infer = split_infer,
-        .eval = split_eval,
+        .eval = view_eval,
     },
     {
         OP("Split", 13, 17, 1, 2, 1, OP_VARIADIC),
         .attrs = "axis:int",
         .infer = split_infer,
-        .eval = split_eval,
+        .eval = view_eval,
     },
     {
         OP("Split", 18, 0, 1, 2, 1, OP_VARIADIC),
         .attrs = "axis:int num_outputs:int",
         .infer = split_infer,
-        .eval = split_eval,
+        .eval = view_eval,
     },
     {
         OP("Transpose", 1, 0, 1, 1, 1, 1),
         .attrs = "perm:ints",
         .infer = transpose_infer,
-        .eval = transpose_eval,
+        .eval = view_eval,
     },
     {
         OP("Slice", 1, 9, 1, 1, 1, 1),
         .attrs = "axes:ints ends:ints! starts:ints!",
         .infer = slice_infer,
-        .eval = slice_eval,
+        .eval = view_eval,
     },
-    {OP("Slice", 10, 0, 3, 5, 1, 1), .infer = slice_infer, .eval = slice_eval},
-    {OP("Expand", 8, 0, 2, 2, 1, 1), .infer = expand_infer, .eval = expand_eval},
+    {OP("Slice", 10, 0, 3, 5, 1, 1), .infer = slice_infer, .eval = view_eval},
+    {OP("Expand", 8, 0, 2, 2, 1, 1), .infer = expand_infer, .eval = view_eval},
     {OP("Tile", 6, 0, 2, 2, 1, 1), .infer = tile_infer, .eval = tile_eval},
     {
         OP("DepthToSpace", 1, 0, 1, 1, 1, 1),
         .attrs = "blocksize:int! mode:string",
         .infer = depth_to_space_infer,
-        .eval = depth_to_space_eval,
+        .eval = view_eval,
     },
     {
         OP("SpaceToDepth", 1, 0, 1, 1, 1, 1),
         .attrs = "blocksize:int!",
         .infer = space_to_depth_infer,
-        .eval = space_to_depth_eval,
+        .eval = view_eval,
     },
     {
         OP("CenterCropPad", 18, 0, 2, 2, 1, 1),

@@ -4,7 +4,8 @@
  * A view (Reshape and the like) is the same dense memory with another shape. A Concat of whole
  * blocks costs nothing where its inputs could be written into their place (see find_parts in
  * build.c), and copies blocks where not. A Transpose between NCHW and NHWC is a change of layout
- * that the reordering kernels do in one go; one that moves only extents of 1 is a view.
+ * that the reordering kernels do in one go; one that moves only extents of 1 is a view. Others
+ * are copies, see copy_plan.c.
  */
 #include "ops/lower.h"
 #include "plan/builder.h"
@@ -20,7 +21,7 @@ bool view_takes(const graph *g, const graph_node *node) {
 }
 
 cnn_status view_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
-    return plan_alias(b, node->inputs[0], node->outputs[0], err);
+    return plan_alias(b, node->inputs[0], node->outputs[0], 0, err);
 }
 
 /* ---- Concat ---- */
@@ -176,7 +177,7 @@ static bool is_from_nhwc(const graph *g, const graph_node *node) {
 }
 
 bool transpose_takes(const graph *g, const graph_node *node) {
-    return op_transpose_keeps(g, node) || is_to_nhwc(g, node) || is_from_nhwc(g, node);
+    return op_transpose_keeps(g, node) || copy_takes(g, node);
 }
 
 static cnn_status lower_to_nhwc(plan_builder *b, const graph_node *node, cnn_error *err) {
@@ -211,6 +212,7 @@ static cnn_status lower_from_nhwc(plan_builder *b, const graph_node *node, cnn_e
 
 cnn_status transpose_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     if (op_transpose_keeps(b->g, node))
-        return plan_alias(b, node->inputs[0], node->outputs[0], err);
-    return is_to_nhwc(b->g, node) ? lower_to_nhwc(b, node, err) : lower_from_nhwc(b, node, err);
+        return plan_alias(b, node->inputs[0], node->outputs[0], 0, err);
+    if (is_to_nhwc(b->g, node)) return lower_to_nhwc(b, node, err);
+    return is_from_nhwc(b->g, node) ? lower_from_nhwc(b, node, err) : copy_lower(b, node, err);
 }

@@ -225,9 +225,12 @@ cnn_status plan_read_image(plan_builder *b, int value, plan_blocked *out, cnn_er
     return CNN_OK;
 }
 
-cnn_status plan_alias(plan_builder *b, int from, int to, cnn_error *err) {
-    cnn_status status = plan_read_plain(b, from, &b->values[to].plain, err);
-    b->values[to].has_plain = status == CNN_OK;
+cnn_status plan_alias(plan_builder *b, int from, int to, size_t offset, cnn_error *err) {
+    assert(offset % CNN_ALIGN == 0);
+    plan_value *v = &b->values[to];
+    cnn_status status = plan_read_plain(b, from, &v->plain, err);
+    v->has_plain = status == CNN_OK;
+    v->plain.offset += offset;
     return status;
 }
 

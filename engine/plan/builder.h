@@ -67,8 +67,11 @@ cnn_status plan_read_blocked(plan_builder *b, int value, plan_blocked *out, cnn_
 cnn_status plan_read_image(plan_builder *b, int value, plan_blocked *out, cnn_error *err);
 cnn_status plan_write_plain(plan_builder *b, int value, plan_place *out, cnn_error *err);
 cnn_status plan_write_blocked(plan_builder *b, int value, plan_blocked *out, cnn_error *err);
-/* `to` is `from` seen with another shape: dense, no step. */
-cnn_status plan_alias(plan_builder *b, int from, int to, cnn_error *err);
+/*
+ * `to` is what lies from byte `offset` of `from` on, seen with another shape: dense, no step. The
+ * offset is a multiple of CNN_ALIGN.
+ */
+cnn_status plan_alias(plan_builder *b, int from, int to, size_t offset, cnn_error *err);
 
 /*
  * Adds a step of the current node that calls tile(args, i) for i in [0, tiles); copies `args`.

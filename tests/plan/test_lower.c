@@ -5,6 +5,7 @@
 #include "plan/builder.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -96,6 +97,51 @@ static int add_reshape(network *n, const char *op, int x) {
     return network_node(n, op, NULL, 2, x, network_ints(n, 2, (int64_t[]){2, -1}));
 }
 
+static int add_block_size(network *n, const char *op, int x) {
+    graph_node *node;
+    bool depth = strcmp(op, "DepthToSpace") == 0;
+    int part = depth ? x
+                     : network_node(n, "Slice", NULL, 3, x, network_ints(n, 1, (int64_t[]){0}),
+                                    network_ints(n, 1, (int64_t[]){1}));
+    int even = network_node(n, "Concat", &node, 2, part, part);
+    graph_add_attr_int(node, "axis", 3);
+    int y = network_node(n, op, &node, 1, even);
+    graph_add_attr_int(node, "blocksize", 2);
+    return y;
+}
+
+static int add_expand(network *n, const char *op, int x) {
+    return network_node(n, op, NULL, 2, x, network_ints(n, 5, (int64_t[]){3, 1, 1, 1, 1}));
+}
+
+static int add_gather(network *n, const char *op, int x) {
+    graph_node *node;
+    int y = network_node(n, op, &node, 2, x, network_ints(n, 3, (int64_t[]){5, 3, 1}));
+    graph_add_attr_int(node, "axis", 2);
+    return y;
+}
+
+/* Elements 5, 3 and 1 of the third axis. */
+static int add_slice(network *n, const char *op, int x) {
+    return network_node(n, op, NULL, 5, x, network_ints(n, 1, (int64_t[]){-1}),
+                        network_ints(n, 1, (int64_t[]){-10}), network_ints(n, 1, (int64_t[]){2}),
+                        network_ints(n, 1, (int64_t[]){-2}));
+}
+
+/* Channels 5 to 15 with channels 0 to 4 behind them. */
+static int add_split(network *n, const char *op, int x) {
+    graph_node *node, *concat;
+    int first = network_node(n, op, &node, 2, x, network_ints(n, 2, (int64_t[]){5, 11}));
+    graph_add_attr_int(node, "axis", 1);
+    int second = graph_add_value(n->g, "second");
+    n->g->values[second].producer = n->g->values[first].producer;
+    node->outputs = realloc(node->outputs, 2 * sizeof(*node->outputs));
+    node->outputs[node->output_count++] = second;
+    int y = network_node(n, "Concat", &concat, 2, second, first);
+    graph_add_attr_int(concat, "axis", 1);
+    return y;
+}
+
 static int add_unsqueeze(network *n, const char *op, int x) {
     return network_node(n, op, NULL, 2, x, network_ints(n, 1, (int64_t[]){0}));
 }
@@ -117,9 +163,12 @@ static const struct {
     {"Clip", add_unary, "unary"},
     {"Concat", add_concat, "concat"},
     {"Conv", add_conv, "conv"},
+    {"DepthToSpace", add_block_size, "copy"},
     {"Div", add_binary, "binary"},
     {"Dropout", add_unary, NULL},
+    {"Expand", add_expand, "copy"},
     {"Flatten", add_unary, NULL},
+    {"Gather", add_gather, "copy"},
     {"Gemm", add_product, "gemm"},
     {"GlobalAveragePool", add_unary, "global_average"},
     {"GlobalMaxPool", add_unary, "global_max"},
@@ -135,7 +184,10 @@ static const struct {
     {"Relu", add_unary, "unary"},
     {"Reshape", add_reshape, NULL},
     {"Sigmoid", add_unary, "unary"},
+    {"Slice", add_slice, "copy"},
     {"Softmax", add_unary, "softmax"},
+    {"SpaceToDepth", add_block_size, "copy"},
+    {"Split", add_split, "copy"},
     {"Squeeze", add_squeeze, NULL},
     {"Sub", add_binary, "binary"},
     {"Sum", add_binary, "binary"},
@@ -372,4 +424,71 @@ Test(lower, channels_of_every_image) {
         int other = network_weights(&n, &SHAPE(3, channels, 1, 1), 1);
         check(&n, network_node(&n, "Mul", NULL, 2, x, other), &shape, "Mul", "binary");
     }
+}
+
+/* ---- copies ---- */
+
+static int add_perm(network *n, int x, const int64_t *perm, size_t rank) {
+    graph_node *node;
+    int y = network_node(n, "Transpose", &node, 1, x);
+    graph_add_attr_ints(node, "perm", perm, rank);
+    return y;
+}
+
+/* Every order of four axes, of extents that fill no tile. */
+Test(lower, every_transpose) {
+    cnn_shape shape = SHAPE(5, 19, 3, 21);
+    for (int64_t i = 0; i < 256; i++) {
+        int64_t perm[] = {i & 3, i >> 2 & 3, i >> 4 & 3, i >> 6};
+        int set = 1 << perm[0] | 1 << perm[1] | 1 << perm[2] | 1 << perm[3];
+        network n;
+        if (set != 15) continue;
+        network_begin(&n, 26);
+        int y = add_perm(&n, network_input(&n, &shape), perm, 4);
+        bool keeps = perm[0] == 0 && perm[1] == 1 && perm[2] == 2;
+        bool nhwc = perm[0] == 0 && perm[1] == 2 && perm[2] == 3;
+        bool nchw = perm[0] == 0 && perm[1] == 3 && perm[2] == 1;
+        check(&n, y, &shape, "Transpose",
+              keeps  ? NULL
+              : nhwc ? "unblock"
+              : nchw ? "block"
+                     : "copy");
+    }
+}
+
+/* One image of several lies within them; one that does not begin at an aligned address is copied.
+ */
+Test(lower, parts_that_are_no_step) {
+    for (int64_t width = 15; width < 17; width++) {
+        network n;
+        cnn_shape shape = SHAPE(3, 2, 3, width);
+        network_begin(&n, 27);
+        int index = network_ints(&n, 1, (int64_t[]){-1});
+        int y = network_node(&n, "Gather", NULL, 2, network_input(&n, &shape), index);
+        check(&n, y, &shape, "Gather", width == 16 ? NULL : "copy");
+    }
+}
+
+/* Indices that are unlike each other, or not known before the run. */
+Test(lower, gathers_that_are_no_views) {
+    network n;
+    cnn_shape shape = SHAPE(4, 3);
+    network_begin(&n, 28);
+    int index = network_ints(&n, 3, (int64_t[]){0, 1, 3});
+    int y = network_node(&n, "Gather", NULL, 2, network_input(&n, &shape), index);
+    check(&n, y, &shape, "Gather", "eval");
+}
+
+/* As exporters write a shuffle of channels: the axis is cut in two, which change places. */
+Test(lower, a_shuffle_of_channels) {
+    network n;
+    cnn_shape shape = SHAPE(2, 12, 5, 7);
+    network_begin(&n, 29);
+    int x = network_input(&n, &shape);
+    int cut =
+        network_node(&n, "Reshape", NULL, 2, x, network_ints(&n, 5, (int64_t[]){2, 2, 6, 5, 7}));
+    int turned = add_perm(&n, cut, (int64_t[]){0, 2, 1, 3, 4}, 5);
+    int y =
+        network_node(&n, "Reshape", NULL, 2, turned, network_ints(&n, 4, (int64_t[]){2, 12, 5, 7}));
+    check(&n, y, &shape, "Transpose", "copy");
 }
