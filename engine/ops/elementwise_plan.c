@@ -3,13 +3,13 @@
  * kernels.
  *
  * Blocked operands are walked in runs: whole tiles where neither side has a halo, rows otherwise.
- * Plain operands of one shape are flat arrays. Of broadcasting, the kernels take scalars and one
- * value per channel; everything else runs through eval.
+ * Plain operands of one shape are flat arrays. Of broadcasting, scalars and one value per channel
+ * are done here; see broadcast_plan.c for everything else.
  */
+#include "ops/broadcast_plan.h"
 #include "ops/lower.h"
 #include "plan/builder.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define TILE_FLOATS 8192
@@ -316,16 +316,17 @@ static cnn_status lower_binary_plain(plan_builder *b, const graph_node *node, co
 }
 
 bool binary_takes(const graph *g, const graph_node *node) {
-    binary_form f;
-    return read_binary(g, node, &f);
+    binary_op op;
+    size_t elements;
+    const graph_value *out = &g->values[node->outputs[0]];
+    return out->dtype == CNN_FLOAT32 && find_op(node, &op) &&
+           cnn_shape_elements(&out->shape, &elements) && elements > 0;
 }
 
 /* Blocked where that saves a change of layout, or where plain memory would need broadcasting. */
 cnn_status binary_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     binary_form f;
-    bool taken = read_binary(b->g, node, &f);
-    assert(taken);
-    (void)taken;
+    if (!read_binary(b->g, node, &f)) return broadcast_lower(b, node, f.op, err);
     bool any_blocked =
         plan_is_blocked(b, f.first) || (f.kind == OPERAND_SAME && plan_is_blocked(b, f.second));
     return f.kind == OPERAND_CHANNELS || (f.blockable && any_blocked)

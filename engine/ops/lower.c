@@ -29,6 +29,7 @@ const lowering lowerings[] = {
     {"MatMul", gemm_takes, gemm_lower, true, false},
     {"MaxPool", pool_takes, pool_lower, false, false},
     {"Mul", binary_takes, binary_lower, true, false},
+    {"Pad", pad_takes, pad_lower, false, false},
     {"Relu", activation_takes, activation_lower, false, false},
     {"Reshape", view_takes, view_lower, false, false},
     {"Sigmoid", activation_takes, activation_lower, false, false},

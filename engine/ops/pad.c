@@ -2,6 +2,8 @@
  * Pad: constant, reflect, edge and wrap; negative pads cut off. pads and value are attributes
  * before version 11 and inputs since; axes came with version 18.
  */
+#include "ops/pad.h"
+
 #include "ops/eval.h"
 #include "ops/families.h"
 #include "ops/infer.h"
@@ -15,14 +17,6 @@ static pad_mode read_mode(const graph_node *node) {
         if (strcmp(name, names[i]) == 0) return (pad_mode)i;
     return PAD_UNKNOWN;
 }
-
-/*
- * What happens on each axis: elements [first, first + kept) of the input stay, `begin` positions
- * come before them and `end` behind.
- */
-typedef struct padding {
-    int64_t first[CNN_MAX_RANK], kept[CNN_MAX_RANK], begin[CNN_MAX_RANK], end[CNN_MAX_RANK];
-} padding;
 
 static cnn_status set_axis(const graph_node *node, padding *p, int axis, int64_t extent,
                            int64_t begin, int64_t end, cnn_error *err) {
@@ -119,6 +113,17 @@ static bool pad_offset(pad_mode mode, const padding *p, const cnn_shape *x, cons
     }
     *out = offset;
     return true;
+}
+
+bool pad_constant(const graph *g, const graph_node *node, padding *out, float *value) {
+    const tensor *t = op_constant(g, node, 2);
+    bool fed = node->input_count > 2 && node->inputs[2] >= 0;
+    if (read_mode(node) != PAD_CONSTANT || (fed && !t)) return false;
+    op_list pads = op_read_list(node, "pads", op_constant(g, node, 1));
+    op_list axes = op_read_list(node, "axes", op_constant(g, node, 3));
+    *value = t ? (float)tensor_number(t, 0) : graph_attr_float(node, "value", 0);
+    *out = (padding){0};
+    return pad_read(node, &g->values[node->inputs[0]].shape, &pads, &axes, out, NULL) == CNN_OK;
 }
 
 static void put_constant(const graph_node *node, tensor *y, size_t at, const tensor *value) {

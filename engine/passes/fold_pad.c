@@ -2,8 +2,9 @@
  * Pad with zeros -> the pads of the window operator behind it.
  *
  * Exact for Conv, whose own padding is zeros, too. Exact for AveragePool if padding counts into the
- * mean anyway, or if there was none of its own: then all of it is counted from now on. Not for
- * MaxPool, whose padding is no number. Only along spatial axes, only outwards.
+ * mean anyway, or if there was none of its own: then all of it is counted from now on. MaxPool's
+ * own padding is no number, which is the same where no number is below 0 and each window has one.
+ * Only along spatial axes, only outwards.
  */
 #include "passes/rewrite.h"
 
@@ -56,6 +57,26 @@ static bool read_padding(const graph *g, const graph_node *pad, padding *out) {
     return true;
 }
 
+/* Activations that make no number below 0. */
+static bool is_positive(const graph *g, int value) {
+    graph_node *node = rewrite_producer(g, value, NULL);
+    epilogue e;
+    if (!node || node->outputs[0] != value || !op_activation(g, node, &e)) return false;
+    return e.act == ACT_RELU || e.act == ACT_SIGMOID || (e.act == ACT_CLIP && e.alpha >= 0);
+}
+
+/* True if each window has an element of the image in it. */
+static bool has_elements(const op_window *w, const padding *p) {
+    for (int i = 0; i < w->spatial; i++) {
+        int64_t begin = w->pad_begin[i] + p->begin[2 + i], end = w->pad_end[i] + p->end[2 + i];
+        int64_t extent = w->in[i] - p->begin[2 + i] - p->end[2 + i];
+        bool reaches = (w->out[i] - 1) * w->stride[i] < begin + extent;
+        if (begin >= w->kernel[i] || end >= w->kernel[i] || w->dilation[i] != 1 || !reaches)
+            return false;
+    }
+    return true;
+}
+
 /* Whether padding of the node's own may be joined by that of a Pad. */
 static bool window_takes(const graph_node *node, const op_window *w, const padding *p) {
     bool own = false, valid = true, small = true;
@@ -66,6 +87,9 @@ static bool window_takes(const graph_node *node, const op_window *w, const paddi
         small &= begin < w->kernel[i] && end < w->kernel[i];
     }
     if (rewrite_is(node, "Conv")) return valid;
+    if (rewrite_is(node, "MaxPool"))
+        return has_elements(w, p) && graph_attr_int(node, "ceil_mode", 0) == 0 &&
+               (node->output_count == 1 || node->outputs[1] < 0);
     return small && graph_attr_int(node, "ceil_mode", 0) == 0 &&
            (!own || graph_attr_int(node, "count_include_pad", 0) != 0);
 }
@@ -79,7 +103,7 @@ static bool set_pads(graph_node *node, const op_window *w, const padding *p) {
     rewrite_drop_attr(node, "pads");
     rewrite_drop_attr(node, "auto_pad");
     if (!graph_add_attr_ints(node, "pads", pads, 2 * (size_t)w->spatial)) return false;
-    if (rewrite_is(node, "Conv")) return true;
+    if (!rewrite_is(node, "AveragePool")) return true;
     rewrite_drop_attr(node, "count_include_pad");
     return graph_add_attr_int(node, "count_include_pad", 1);
 }
@@ -92,7 +116,8 @@ static cnn_status fold(graph *g, graph_node *node, cnn_error *err) {
     const int64_t *kernel = NULL;
     if (rewrite_is(node, "Conv")) kernel = rewrite_shape(g, node->inputs[1])->dims + 2;
     if (op_window_read(node, rewrite_shape(g, node->inputs[0]), kernel, &w, NULL) != CNN_OK ||
-        !window_takes(node, &w, &p))
+        !window_takes(node, &w, &p) ||
+        (rewrite_is(node, "MaxPool") && !is_positive(g, pad->inputs[0])))
         return CNN_OK;
     if (!set_pads(node, &w, &p) || !rewrite_set_input(g, node, 0, pad->inputs[0]))
         return cnn_fail_memory(err, sizeof(attr));
@@ -103,7 +128,8 @@ static cnn_status fold(graph *g, graph_node *node, cnn_error *err) {
 cnn_status pass_fold_pad(graph *g, cnn_error *err) {
     cnn_status status = CNN_OK;
     for (size_t i = 0; status == CNN_OK && i < g->node_count; i++)
-        if (rewrite_is(g->nodes[i], "Conv") || rewrite_is(g->nodes[i], "AveragePool"))
+        if (rewrite_is(g->nodes[i], "Conv") || rewrite_is(g->nodes[i], "AveragePool") ||
+            rewrite_is(g->nodes[i], "MaxPool"))
             status = fold(g, g->nodes[i], err);
     return status;
 }

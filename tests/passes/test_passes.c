@@ -325,6 +325,38 @@ Test(pad, stays_where_it_differs) {
     graph_free(g);
 }
 
+/* x -> activation -> Pad -> MaxPool of the window; how many nodes stay. */
+static size_t padded_maximum(const char *op, int64_t amount, int64_t stride, int outputs) {
+    graph *g = make_graph(14);
+    int x = make_input(g, "x", SHAPE(1, 2, 5, 6));
+    int a = make(g, op, "a", 1, x);
+    int p = make(g, "Pad", "p", 2, a,
+                 make_ints(g, "amounts", 8, (int64_t[]){0, 0, amount, 0, 0, 0, amount, 1}));
+    output(g, make(g, "MaxPool", "y", 1, p));
+    ints(g, "kernel_shape", 2, (int64_t[]){3, 3});
+    ints(g, "strides", 2, (int64_t[]){stride, stride});
+    if (outputs > 1) {
+        graph_node *node = made(g);
+        int indices = graph_add_value(g, "indices");
+        node->outputs = realloc(node->outputs, 2 * sizeof(*node->outputs));
+        node->outputs[node->output_count++] = indices;
+        g->values[indices].producer = g->values[node->outputs[0]].producer;
+        output(g, indices);
+    }
+    optimise(g);
+    size_t count = g->node_count;
+    graph_free(g);
+    return count;
+}
+
+Test(pad, joins_a_maximum_of_what_is_not_negative) {
+    cr_assert_eq(padded_maximum("Relu", 1, 2, 1), 2);
+    cr_assert_eq(padded_maximum("Sigmoid", 2, 1, 1), 2);
+    cr_assert_eq(padded_maximum("HardSwish", 1, 2, 1), 3, "may be negative");
+    cr_assert_eq(padded_maximum("Relu", 3, 2, 1), 3, "windows without an element");
+    cr_assert_eq(padded_maximum("Relu", 1, 2, 2), 3, "indices count in the padded image");
+}
+
 Test(pad, with_axes_and_value) {
     graph *g = make_graph(18);
     int x = make_input(g, "x", SHAPE(1, 2, 5, 6));
@@ -895,7 +927,7 @@ Test(activation, not_where_no_kernel_takes_it) {
     int product = make(g, "Gemm", "g", 2, a, make_random(g, "b", SHAPE(3, 2)));
     integer(g, "transA", 1);
     output(g, make(g, "Relu", "transposed", 1, product));
-    int wide = make(g, "Add", "wide", 2, x, make_random(g, "row", SHAPE(4)));
+    int wide = make(g, "Max", "wide", 2, x, make_random(g, "row", SHAPE(4)));
     output(g, make(g, "Relu", "by_width", 1, wide));
     output(g, make(g, "Relu", "pooled", 1, make(g, "GlobalAveragePool", "p", 1, x)));
     optimise(g);

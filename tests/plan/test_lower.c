@@ -1,6 +1,8 @@
 /* Which nodes kernels take: those that they can, and no others. */
 #include "networks.h"
 
+#include "graph/attrs.h"
+
 #include "ops/lower.h"
 #include "plan/builder.h"
 
@@ -93,6 +95,11 @@ static int add_transpose(network *n, const char *op, int x) {
     return y;
 }
 
+static int add_pad(network *n, const char *op, int x) {
+    return network_node(n, op, NULL, 2, x,
+                        network_ints(n, 8, (int64_t[]){1, 0, 2, -1, 0, 3, 0, 4}));
+}
+
 static int add_reshape(network *n, const char *op, int x) {
     return network_node(n, op, NULL, 2, x, network_ints(n, 2, (int64_t[]){2, -1}));
 }
@@ -181,6 +188,7 @@ static const struct {
     {"MatMul", add_product, "gemm"},
     {"MaxPool", add_pool, "pool_max"},
     {"Mul", add_binary, "binary"},
+    {"Pad", add_pad, "pad"},
     {"Relu", add_unary, "unary"},
     {"Reshape", add_reshape, NULL},
     {"Sigmoid", add_unary, "unary"},
@@ -426,6 +434,34 @@ Test(lower, channels_of_every_image) {
     }
 }
 
+/* Operands of other ranks and extents, each in turn the first one. */
+Test(lower, every_broadcast) {
+    static const cnn_shape shapes[] = {
+        {1, {3}},          {2, {7, 3}},       {4, {5, 1, 1, 3}},   {4, {1, 6, 7, 1}},
+        {4, {5, 6, 1, 1}}, {4, {1, 1, 7, 1}}, {3, {6, 1, 3}},      {1, {1}},
+        {0, {0}},          {4, {1, 6, 1, 1}}, {5, {2, 5, 1, 1, 3}}};
+    for (size_t i = 0; i < 2 * ARRAY_LENGTH(shapes); i++) {
+        network n;
+        cnn_shape shape = SHAPE(5, 6, 7, 3);
+        network_begin(&n, 32 + i);
+        int x = network_input(&n, &shape);
+        int other = network_weights(&n, &shapes[i / 2], 1);
+        int y = network_node(&n, "Sub", NULL, 2, i % 2 ? other : x, i % 2 ? x : other);
+        check(&n, network_node(&n, "Relu", NULL, 1, y), &shape, "Sub", "binary");
+    }
+}
+
+/* Both are the input: neither has the output's shape. */
+Test(lower, broadcast_of_two_activations) {
+    network n;
+    cnn_shape shape = SHAPE(4, 9);
+    network_begin(&n, 60);
+    int x = network_input(&n, &shape);
+    int rows = network_node(&n, "Reshape", NULL, 2, x, network_ints(&n, 2, (int64_t[]){36, 1}));
+    int columns = network_node(&n, "Reshape", NULL, 2, x, network_ints(&n, 1, (int64_t[]){36}));
+    check(&n, network_node(&n, "Mul", NULL, 2, rows, columns), &shape, "Mul", "binary");
+}
+
 /* ---- copies ---- */
 
 static int add_perm(network *n, int x, const int64_t *perm, size_t rank) {
@@ -491,4 +527,35 @@ Test(lower, a_shuffle_of_channels) {
     int y =
         network_node(&n, "Reshape", NULL, 2, turned, network_ints(&n, 4, (int64_t[]){2, 12, 5, 7}));
     check(&n, y, &shape, "Transpose", "copy");
+}
+
+/* ---- padding ---- */
+
+/* Along height and width a blocked activation stays blocked, also where it is cut. */
+Test(lower, pads_of_blocks) {
+    static const int64_t amounts[][8] = {
+        {0, 0, 1, 1, 0, 0, 1, 1}, {0, 0, -2, 3, 0, 0, 0, -1}, {0, 0, 0, 0, 0, 0, 5, 0}};
+    for (size_t i = 0; i < ARRAY_LENGTH(amounts); i++) {
+        for (int64_t channels = 14; channels < 20; channels += 2) {
+            network n;
+            cnn_shape shape = SHAPE(2, 3, 6, 7);
+            network_begin(&n, 30);
+            int w = network_weights(&n, &SHAPE(channels, 3, 3, 3), 0.2f);
+            int c = network_node(&n, "Conv", NULL, 2, network_input(&n, &shape), w);
+            int p = network_node(&n, "Pad", NULL, 3, c, network_ints(&n, 8, amounts[i]),
+                                 network_weights(&n, &SHAPE(1), 1));
+            check(&n, add_pool(&n, "MaxPool", p), &shape, "Pad", "pad");
+        }
+    }
+}
+
+Test(lower, pads_that_are_no_constant) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(2, 3, 6, 7);
+    network_begin(&n, 31);
+    int y = network_node(&n, "Pad", &node, 2, network_input(&n, &shape),
+                         network_ints(&n, 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 1}));
+    add_attr_string(node, "mode", "edge");
+    check(&n, y, &shape, "Pad", "eval");
 }
