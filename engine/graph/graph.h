@@ -75,6 +75,7 @@ typedef enum activation {
     ACT_HARD_SIGMOID, /* max(0, min(1, alpha x + beta)) */
     ACT_HARD_SWISH,   /* x max(0, min(1, x / 6 + 1 / 2)) */
     ACT_SILU,         /* x sigmoid(x) */
+    ACT_GELU,         /* x (1 + erf(x / sqrt(2))) / 2 */
 } activation;
 
 /* What passes have fused behind a node's own result: act(result + residual). */

@@ -127,6 +127,15 @@ typedef struct rows_tile {
 
 typedef enum binary_op { BINARY_ADD, BINARY_SUB, BINARY_MUL, BINARY_DIV } binary_op;
 
+/* ---- reductions ---- */
+
+typedef enum reduction {
+    REDUCTION_SUM,
+    REDUCTION_SQUARES, /* the sum of */
+    REDUCTION_MAX,     /* NaN if one is */
+    REDUCTION_MIN,
+} reduction;
+
 /* ---- local response normalisation (Krizhevsky et al. 2012, 3.3): across channels ---- */
 
 #define LRN_MAX_SIZE (2 * LANES + 1)
@@ -185,6 +194,14 @@ typedef struct gemm_args {
     /* columns [j0, j1), j0 a multiple of gemm_panel(); every row */                               \
     X(size_t, gemm_panel, (void))                                                                  \
     X(void, gemm, (const gemm_args *a, size_t j0, size_t j1))                                      \
+    /* out[i] = the reduction of in[k * pitch + i] over k < count, for i < width */                \
+    X(void, reduce_columns,                                                                        \
+      (const float *in, size_t pitch, size_t count, float *out, size_t width, reduction kind))     \
+    X(float, reduce_row, (const float *in, size_t count, reduction kind))                          \
+    /* one row: (x - mean) / sqrt(variance + epsilon) * scale + bias (NULL: 0) */                  \
+    X(void, layer_norm,                                                                            \
+      (const float *in, const float *scale, const float *bias, float *out, size_t count,           \
+       float epsilon))                                                                             \
     /* one row; stable (maximum subtracted); `log`: LogSoftmax */                                  \
     X(void, softmax, (const float *in, float *out, size_t count, bool log))                        \
     /* rows [y0, y1) of block b of image n; in: dense NCHW or, `nhwc`, NHWC; extra lanes get 0 */  \

@@ -41,6 +41,8 @@ static float act_apply(double x, act_params act) {
         return (float)(x * restrict_to(x / 6 + 0.5, 0.0, 1.0));
     case ACT_SILU:
         return (float)(x * sigmoid(x));
+    case ACT_GELU:
+        return (float)(x * 0.5 * erfc(-x * M_SQRT1_2));
     }
     assert(!"an activation");
     return 0.0f;
@@ -339,6 +341,49 @@ static void ref_softmax(const float *in, float *out, size_t count, bool log_resu
     for (size_t i = 0; i < count; i++)
         out[i] =
             (float)(log_result ? (double)in[i] - max - log(sum) : exp((double)in[i] - max) / sum);
+}
+
+static double reduce_step(double sum, double x, reduction kind) {
+    switch (kind) {
+    case REDUCTION_SUM:
+        return sum + x;
+    case REDUCTION_SQUARES:
+        return sum + x * x;
+    case REDUCTION_MAX:
+        return isnan(sum) || sum > x ? sum : x;
+    case REDUCTION_MIN:
+        return isnan(sum) || sum < x ? sum : x;
+    }
+    assert(!"a reduction");
+    return 0;
+}
+
+static void ref_reduce_columns(const float *in, size_t pitch, size_t count, float *out,
+                               size_t width, reduction kind) {
+    for (size_t i = 0; i < width; i++) {
+        double sum = kind == REDUCTION_MAX ? -INFINITY : kind == REDUCTION_MIN ? INFINITY : 0;
+        for (size_t k = 0; k < count; k++)
+            sum = reduce_step(sum, in[k * pitch + i], kind);
+        out[i] = (float)sum;
+    }
+}
+
+static float ref_reduce_row(const float *in, size_t count, reduction kind) {
+    float result;
+    ref_reduce_columns(in, 1, count, &result, 1, kind);
+    return result;
+}
+
+static void ref_layer_norm(const float *in, const float *scale, const float *bias, float *out,
+                           size_t count, float epsilon) {
+    double mean = 0, variance = 0;
+    for (size_t i = 0; i < count; i++)
+        mean += in[i] / (double)count;
+    for (size_t i = 0; i < count; i++)
+        variance += (in[i] - mean) * (in[i] - mean) / (double)count;
+    for (size_t i = 0; i < count; i++)
+        out[i] =
+            (float)((in[i] - mean) / sqrt(variance + epsilon) * scale[i] + (bias ? bias[i] : 0));
 }
 
 /* Where channel c of pixel (y, x) stands in the dense form of `b`. */

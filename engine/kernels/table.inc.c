@@ -10,6 +10,7 @@
 #include "kernels/layout.inc.c"
 #include "kernels/lrn.inc.c"
 #include "kernels/pool.inc.c"
+#include "kernels/reduce.inc.c"
 #include "kernels/softmax.inc.c"
 #include "kernels/winograd.inc.c"
 

@@ -29,7 +29,10 @@ bool op_activation(const graph *g, const graph_node *node, epilogue *out) {
         out->act = ACT_SIGMOID;
     else if (strcmp(name, "HardSwish") == 0)
         out->act = ACT_HARD_SWISH;
-    else if (strcmp(name, "LeakyRelu") == 0) {
+    else if (strcmp(name, "Gelu") == 0) {
+        out->act = ACT_GELU;
+        return strcmp(graph_attr_string(node, "approximate", "none"), "none") == 0;
+    } else if (strcmp(name, "LeakyRelu") == 0) {
         out->act = ACT_LEAKY_RELU;
         out->alpha = graph_attr_float(node, "alpha", 0.01f);
     } else if (strcmp(name, "HardSigmoid") == 0) {

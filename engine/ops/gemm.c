@@ -41,7 +41,10 @@ static int64_t dot_int(const matrix *a, const matrix *b, size_t i, size_t j, siz
 
 /* ---- Gemm: y = alpha a' b' + beta c ---- */
 
-/* a' is (M, K), b' is (K, N), c is broadcast to (M, N), y is (M, N) */
+/*
+ * a' is (M, K), b' is (K, N), c is broadcast to (M, N), y is (M, N). In nodes that passes make, a
+ * that is not transposed may have more axes in place of M, as have c and y then.
+ */
 typedef struct gemm {
     bool trans_a, trans_b;
     int64_t m, n, k;
@@ -53,8 +56,8 @@ static gemm gemm_read(const graph_node *node, const cnn_shape *a, const cnn_shap
               .trans_b = graph_attr_int(node, "transB", 0) != 0,
               .alpha = (double)graph_attr_float(node, "alpha", 1),
               .beta = (double)graph_attr_float(node, "beta", 1)};
-    p.m = a->dims[p.trans_a];
-    p.k = a->dims[!p.trans_a];
+    p.m = p.trans_a ? a->dims[1] : op_product(a, 0, a->rank - 1);
+    p.k = a->dims[p.trans_a ? 0 : a->rank - 1];
     p.n = b->dims[!p.trans_b];
     return p;
 }

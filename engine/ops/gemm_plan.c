@@ -106,11 +106,12 @@ static bool read_gemm(const graph *g, const graph_node *node, product *p) {
                    .alpha = graph_attr_float(node, "alpha", 1),
                    .beta = graph_attr_float(node, "beta", 1)};
     bool has_c = node->input_count > 2 && node->inputs[2] >= 0;
-    if (!is_matrix(p->b) || a->dtype != CNN_FLOAT32 || a->shape.dims[0] < 1 || (has_c && !p->c) ||
-        graph_attr_int(node, "transA", 0))
+    size_t elements;
+    if (!is_matrix(p->b) || a->dtype != CNN_FLOAT32 || !cnn_shape_elements(&a->shape, &elements) ||
+        elements == 0 || (has_c && !p->c) || graph_attr_int(node, "transA", 0))
         return false;
-    p->m = (size_t)a->shape.dims[0];
-    p->k = (size_t)a->shape.dims[1];
+    p->k = (size_t)a->shape.dims[a->shape.rank - 1];
+    p->m = elements / p->k;
     p->n = p->b->elements / p->k;
     return !p->c || is_bias(p->c, p->n);
 }

@@ -4,6 +4,8 @@
  * The axes to reduce are a set; the view of the others gives the groups, that of the set the
  * members of a group. axes is an attribute before version 18 (ReduceSum: 13) and an input since.
  */
+#include "ops/reduce.h"
+
 #include "ops/eval.h"
 #include "ops/families.h"
 #include "ops/infer.h"
@@ -17,6 +19,13 @@ static cnn_status read_axes(const graph_node *node, const op_list *axes, int ran
     if (axes->count == 0 && graph_attr_int(node, "noop_with_empty_axes", 0) == 0)
         *set = (1u << rank) - 1;
     return CNN_OK;
+}
+
+bool reduce_axes(const graph *g, const graph_node *node, unsigned *set) {
+    const tensor *fed = op_constant(g, node, 1);
+    if (node->input_count > 1 && node->inputs[1] >= 0 && !fed) return false;
+    op_list axes = op_read_list(node, "axes", fed);
+    return read_axes(node, &axes, g->values[node->inputs[0]].shape.rank, set, NULL) == CNN_OK;
 }
 
 static cnn_status reduce_infer_types(graph *g, graph_node *node, type_set types, cnn_error *err) {

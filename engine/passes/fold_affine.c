@@ -25,6 +25,8 @@ static bool weight_layout(const graph *g, const graph_node *node, layout *out) {
     if (!w || w->dtype != CNN_FLOAT32 || w->shape.rank < 2 || w->elements == 0 ||
         !rewrite_is_float(g, node->inputs[0]))
         return false;
+    /* the columns of a Gemm are axis 1 only if it has two */
+    if (rewrite_is(node, "Gemm") && rewrite_shape(g, node->outputs[0])->rank != 2) return false;
     bool by_row = rewrite_is(node, "Conv") || graph_attr_int(node, "transB", 0) != 0;
     size_t first = (size_t)w->shape.dims[0], rest = w->elements / first;
     *out = by_row ? (layout){first, 1, rest, w->elements} : (layout){rest, first, 1, rest};

@@ -10,29 +10,12 @@
  */
 #include "passes/rewrite.h"
 
-#include <math.h>
-
-static bool is_near(double a, double b) {
-    return fabs(a - b) <= 1e-6 * fabs(b);
-}
-
-/* The operand of an Add, Mul or (first only) Div whose other operand is the number `k`; -1: none.
- */
-static int operand_beside(const graph *g, const graph_node *node, const char *op, double k) {
-    double number;
-    if (!node || !rewrite_is(node, op) || node->input_count != 2) return -1;
-    if (rewrite_scalar(g, node->inputs[1], &number) && is_near(number, k)) return node->inputs[0];
-    if (op[0] != 'D' && rewrite_scalar(g, node->inputs[0], &number) && is_near(number, k))
-        return node->inputs[1];
-    return -1;
-}
-
 /* x if `value` is made by Clip(x + 3, 0, 6) and nobody else needs the steps; -1 if not. */
 static int match_clipped(const graph *g, int value) {
     graph_node *clip = rewrite_sole_producer(g, value, "Clip");
     epilogue e;
     if (!clip || !op_activation(g, clip, &e) || e.alpha != 0 || e.beta != 6) return -1;
-    return operand_beside(g, rewrite_sole_producer(g, clip->inputs[0], NULL), "Add", 3);
+    return rewrite_operand_beside(g, rewrite_sole_producer(g, clip->inputs[0], NULL), "Add", 3);
 }
 
 /* The other operand of a product, given one; -1 if the product is none, or squares it. */
@@ -54,7 +37,7 @@ static int match_hard_sigmoid(const graph *g, const graph_node *product) {
     for (size_t i = 0; rewrite_is(product, "Mul") && i < 2; i++) {
         graph_node *sigmoid = rewrite_sole_producer(g, product->inputs[i], "HardSigmoid");
         epilogue e;
-        if (sigmoid && op_activation(g, sigmoid, &e) && is_near((double)e.alpha, 1.0 / 6) &&
+        if (sigmoid && op_activation(g, sigmoid, &e) && rewrite_is_near((double)e.alpha, 1.0 / 6) &&
             e.beta == 0.5f && sigmoid->inputs[0] == other_operand(product, i))
             return sigmoid->inputs[0];
     }
@@ -88,8 +71,8 @@ cnn_status pass_hard_swish(graph *g, cnn_error *err) {
     cnn_status status = CNN_OK;
     for (size_t i = 0; status == CNN_OK && i < g->node_count; i++) {
         graph_node *node = g->nodes[i];
-        int sixth = operand_beside(g, node, "Div", 6);
-        if (sixth < 0) sixth = operand_beside(g, node, "Mul", 1.0 / 6);
+        int sixth = rewrite_operand_beside(g, node, "Div", 6);
+        if (sixth < 0) sixth = rewrite_operand_beside(g, node, "Mul", 1.0 / 6);
         int x = match_product(g, rewrite_sole_producer(g, sixth, NULL));
         if (!fits(g, x, node)) x = match_hard_sigmoid(g, node);
         if (fits(g, x, node)) {

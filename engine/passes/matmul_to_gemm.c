@@ -1,6 +1,7 @@
 /*
- * MatMul of a matrix by a constant matrix, plus a constant row -> Gemm with that bias. This is how
- * several exporters write a fully connected layer.
+ * MatMul by a constant matrix, plus a constant row -> Gemm with that bias. This is how several
+ * exporters write a fully connected layer. As in MatMul, and unlike in files, the first operand may
+ * have more than two axes.
  */
 #include "passes/rewrite.h"
 
@@ -14,12 +15,11 @@ static graph_node *match(const graph *g, const graph_node *add, size_t i) {
     const cnn_shape *a = rewrite_shape(g, product->inputs[0]);
     const cnn_shape *b = rewrite_shape(g, product->inputs[1]);
     const cnn_shape *out = rewrite_shape(g, add->outputs[0]);
-    if (a->rank != 2 || b->rank != 2 ||
-        !cnn_shape_equal(out, rewrite_shape(g, product->outputs[0])))
+    if (a->rank < 2 || b->rank != 2 || !cnn_shape_equal(out, rewrite_shape(g, product->outputs[0])))
         return NULL;
     int64_t columns = row->shape.rank > 0 ? row->shape.dims[row->shape.rank - 1] : 1;
-    bool fits = row->shape.rank <= 2 && (int64_t)row->elements == columns &&
-                (columns == 1 || columns == out->dims[1]);
+    bool fits = row->shape.rank <= out->rank && (int64_t)row->elements == columns &&
+                (columns == 1 || columns == out->dims[out->rank - 1]);
     return fits ? product : NULL;
 }
 

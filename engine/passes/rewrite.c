@@ -3,6 +3,7 @@
 
 #include "ops/lower.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,20 @@ bool rewrite_scalar(const graph *g, int value, double *out) {
     if (!t || t->dtype != CNN_FLOAT32 || t->elements != 1) return false;
     *out = tensor_number(t, 0);
     return true;
+}
+
+bool rewrite_is_near(double a, double b) {
+    return fabs(a - b) <= 1e-6 * fabs(b);
+}
+
+int rewrite_operand_beside(const graph *g, const graph_node *node, const char *op, double k) {
+    double number;
+    if (!node || !rewrite_is(node, op) || node->input_count != 2) return -1;
+    if (rewrite_scalar(g, node->inputs[1], &number) && rewrite_is_near(number, k))
+        return node->inputs[0];
+    if (op[0] != 'D' && rewrite_scalar(g, node->inputs[0], &number) && rewrite_is_near(number, k))
+        return node->inputs[1];
+    return -1;
 }
 
 bool rewrite_is_float(const graph *g, int value) {

@@ -19,6 +19,7 @@ cnn_status pass_fold_pad(graph *g, cnn_error *err);
 cnn_status pass_fold_affine(graph *g, cnn_error *err);
 cnn_status pass_fold_input(graph *g, cnn_error *err);
 cnn_status pass_global_pool(graph *g, cnn_error *err);
+cnn_status pass_gelu(graph *g, cnn_error *err);
 cnn_status pass_hard_swish(graph *g, cnn_error *err);
 cnn_status pass_fuse_silu(graph *g, cnn_error *err);
 cnn_status pass_fuse_residual(graph *g, cnn_error *err);
@@ -32,6 +33,13 @@ graph_node *rewrite_producer(const graph *g, int value, const char *op);
 graph_node *rewrite_sole_producer(const graph *g, int value, const char *op);
 /* The number in a constant float32 tensor of one element; false if `value` is none. */
 bool rewrite_scalar(const graph *g, int value, double *out);
+/* To within what float32 can tell. */
+bool rewrite_is_near(double a, double b);
+/*
+ * The operand of an Add, Mul or (first only) Div whose other operand is the number `k`; -1 if the
+ * node (NULL: none) is something else.
+ */
+int rewrite_operand_beside(const graph *g, const graph_node *node, const char *op, double k);
 bool rewrite_is_float(const graph *g, int value);
 const cnn_shape *rewrite_shape(const graph *g, int value);
 

@@ -168,6 +168,8 @@ static double activate(const epilogue *e, double x) {
         return x * fmax(0, fmin(1, x / 6 + 0.5));
     case ACT_SILU:
         return x / (1 + exp(-x));
+    case ACT_GELU:
+        return x * 0.5 * erfc(-x * M_SQRT1_2);
     }
     cr_assert_fail("unknown activation %d", (int)e->act);
     return 0;

@@ -153,7 +153,7 @@ Test(elementwise, special_values) {
     const float in[] = {NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1e38f, -1e38f, 100, -100, 1e-40f};
     enum { COUNT = ARRAY_LENGTH(in) };
     for (size_t t = 0; t < count; t++)
-        for (int kind = ACT_NONE; kind <= ACT_SILU; kind++) {
+        for (int kind = ACT_NONE; kind <= ACT_GELU; kind++) {
             act_params act = {(activation)kind, 0.1f, 0.5f};
             float got[COUNT], want[COUNT];
             all[t]->unary(in, got, COUNT, act);
@@ -205,6 +205,94 @@ Test(softmax, random_rows) {
         guarded_free(&got);
         guarded_free(&want);
     }
+}
+
+/* ---- reductions ---- */
+
+static void check_columns(const kernel_table *k, rng *r, reduction kind) {
+    size_t count = (size_t)rng_int(r, 1, 300), width = (size_t)rng_int(r, 1, 70);
+    size_t pitch = width + (size_t)rng_int(r, 0, 5);
+    guarded in = guarded_create((count - 1) * pitch + width, true);
+    guarded got = guarded_create(width, true), want = guarded_create(width, true);
+    guarded scale = guarded_create(width, true);
+    rng_fill(r, in.data, in.count);
+    k->reduce_columns(in.data, pitch, count, got.data, width, kind);
+    kernels_reference.reduce_columns(in.data, pitch, count, want.data, width, kind);
+    kernels_reference.reduce_columns(in.data, pitch, count, scale.data, width, REDUCTION_SQUARES);
+    for (size_t i = 0; i < width; i++)
+        cr_assert(
+            close_enough(got.data[i], want.data[i],
+                         1e-5 * sqrt((double)scale.data[i]) + 2e-6 * fabs((double)want.data[i])),
+            "%s %d of %zu: got %g, want %g", k->isa, (int)kind, count, got.data[i], want.data[i]);
+    guarded_free(&in);
+    guarded_free(&got);
+    guarded_free(&want);
+    guarded_free(&scale);
+}
+
+static void check_row(const kernel_table *k, rng *r, reduction kind) {
+    size_t count = random_count(r);
+    guarded in = guarded_create(count, true);
+    rng_fill(r, in.data, count);
+    float got = k->reduce_row(in.data, count, kind);
+    float want = kernels_reference.reduce_row(in.data, count, kind);
+    float scale = kernels_reference.reduce_row(in.data, count, REDUCTION_SQUARES);
+    cr_assert(close_enough(got, want, 1e-5 * sqrt((double)scale) + 2e-6 * fabs((double)want)),
+              "%s %d of %zu: got %g, want %g", k->isa, (int)kind, count, got, want);
+    guarded_free(&in);
+}
+
+static void check_layer_norm(const kernel_table *k, rng *r) {
+    size_t count = random_count(r);
+    guarded in = guarded_create(count, true), scale = guarded_create(count, true);
+    guarded bias = guarded_create(count, true), got = guarded_create(count, true);
+    guarded want = guarded_create(count, true);
+    bool biased = rng_chance(r, 70);
+    rng_fill(r, in.data, count);
+    rng_fill(r, scale.data, count);
+    rng_fill(r, bias.data, count);
+    const float *b = biased ? bias.data : NULL;
+    k->layer_norm(in.data, scale.data, b, got.data, count, 1e-3f);
+    kernels_reference.layer_norm(in.data, scale.data, b, want.data, count, 1e-3f);
+    for (size_t i = 0; i < count; i++)
+        cr_assert(close_enough(got.data[i], want.data[i], 2e-5), "%s of %zu: got %g, want %g",
+                  k->isa, count, got.data[i], want.data[i]);
+    k->layer_norm(in.data, scale.data, b, in.data, count, 1e-3f);
+    cr_assert_eq(memcmp(in.data, got.data, count * sizeof(float)), 0, "%s: in place", k->isa);
+    guarded_free(&in);
+    guarded_free(&scale);
+    guarded_free(&bias);
+    guarded_free(&got);
+    guarded_free(&want);
+}
+
+Test(reduce, random_shapes) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    rng r = rng_seed(26);
+    for (int i = 0; i < 200; i++)
+        for (size_t t = 0; t < count; t++) {
+            for (reduction kind = REDUCTION_SUM; kind <= REDUCTION_MIN; kind++) {
+                check_columns(all[t], &r, kind);
+                check_row(all[t], &r, kind);
+            }
+            check_layer_norm(all[t], &r);
+        }
+}
+
+Test(reduce, one_that_is_no_number) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    for (size_t t = 0; t < count; t++)
+        for (size_t place = 0; place < 70; place += 3) {
+            float in[70];
+            for (size_t i = 0; i < ARRAY_LENGTH(in); i++)
+                in[i] = (float)i;
+            in[place] = NAN;
+            for (reduction kind = REDUCTION_SUM; kind <= REDUCTION_MIN; kind++)
+                cr_assert(isnan(all[t]->reduce_row(in, ARRAY_LENGTH(in), kind)), "%s %d at %zu",
+                          all[t]->isa, (int)kind, place);
+        }
 }
 
 /* ---- layout ---- */

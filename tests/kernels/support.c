@@ -159,7 +159,7 @@ void tensor_memory_check_close(const tensor_memory *got, const tensor_memory *wa
 }
 
 act_params random_act(rng *r) {
-    act_params act = {.act = (activation)rng_int(r, ACT_NONE, ACT_SILU)};
+    act_params act = {.act = (activation)rng_int(r, ACT_NONE, ACT_GELU)};
     switch (act.act) {
     case ACT_LEAKY_RELU:
         act.alpha = 0.1f;

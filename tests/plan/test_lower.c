@@ -100,6 +100,29 @@ static int add_pad(network *n, const char *op, int x) {
                         network_ints(n, 8, (int64_t[]){1, 0, 2, -1, 0, 3, 0, 4}));
 }
 
+static int add_reduction(network *n, const char *op, int x) {
+    graph_node *node;
+    if (strcmp(op, "ReduceSum") == 0)
+        return network_node(n, op, NULL, 2, x, network_ints(n, 2, (int64_t[]){2, -1}));
+    int y = network_node(n, op, &node, 1, x);
+    graph_add_attr_ints(node, "axes", (int64_t[]){1, 2}, 2);
+    return y;
+}
+
+static int add_layer_norm(network *n, const char *op, int x) {
+    graph_node *node;
+    n->g->opset = 17;
+    int scale = network_weights(n, &SHAPE(6, 7), 1), bias = network_weights(n, &SHAPE(6, 7), 1);
+    int y = network_node(n, op, &node, 3, x, scale, bias);
+    graph_add_attr_int(node, "axis", 2);
+    return y;
+}
+
+static int add_gelu(network *n, const char *op, int x) {
+    n->g->opset = 20;
+    return network_node(n, op, NULL, 1, x);
+}
+
 static int add_reshape(network *n, const char *op, int x) {
     return network_node(n, op, NULL, 2, x, network_ints(n, 2, (int64_t[]){2, -1}));
 }
@@ -176,6 +199,7 @@ static const struct {
     {"Expand", add_expand, "copy"},
     {"Flatten", add_unary, NULL},
     {"Gather", add_gather, "copy"},
+    {"Gelu", add_gelu, "unary"},
     {"Gemm", add_product, "gemm"},
     {"GlobalAveragePool", add_unary, "global_average"},
     {"GlobalMaxPool", add_unary, "global_max"},
@@ -183,12 +207,19 @@ static const struct {
     {"HardSwish", add_unary, "unary"},
     {"Identity", add_unary, NULL},
     {"LRN", add_lrn, "lrn"},
+    {"LayerNormalization", add_layer_norm, "layer_norm"},
     {"LeakyRelu", add_unary, "unary"},
     {"LogSoftmax", add_unary, "softmax"},
     {"MatMul", add_product, "gemm"},
     {"MaxPool", add_pool, "pool_max"},
     {"Mul", add_binary, "binary"},
     {"Pad", add_pad, "pad"},
+    {"ReduceL2", add_reduction, "reduce"},
+    {"ReduceMax", add_reduction, "reduce"},
+    {"ReduceMean", add_reduction, "reduce"},
+    {"ReduceMin", add_reduction, "reduce"},
+    {"ReduceSum", add_reduction, "reduce"},
+    {"ReduceSumSquare", add_reduction, "reduce"},
     {"Relu", add_unary, "unary"},
     {"Reshape", add_reshape, NULL},
     {"Sigmoid", add_unary, "unary"},
@@ -558,4 +589,31 @@ Test(lower, pads_that_are_no_constant) {
                          network_ints(&n, 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 1}));
     add_attr_string(node, "mode", "edge");
     check(&n, y, &shape, "Pad", "eval");
+}
+
+/* ---- reductions ---- */
+
+static void check_reduction(const char *op, size_t count, const int64_t *axes, const char *kernel) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(3, 1, 20, 5, 70);
+    network_begin(&n, 80);
+    int y = network_node(&n, op, &node, 1, network_input(&n, &shape));
+    graph_add_attr_ints(node, "axes", axes, count);
+    graph_add_attr_int(node, "keepdims", 0);
+    check(&n, y, &shape, op, kernel);
+}
+
+/* Neighbours, also beyond extents of 1; and axes that are apart. */
+Test(lower, reductions_of_every_place) {
+    static const char *const ops[] = {"ReduceMean", "ReduceMax", "ReduceL2"};
+    for (size_t i = 0; i < ARRAY_LENGTH(ops); i++) {
+        check_reduction(ops[i], 1, (int64_t[]){-1}, "reduce");
+        check_reduction(ops[i], 2, (int64_t[]){3, 4}, "reduce");
+        check_reduction(ops[i], 2, (int64_t[]){0, 2}, "reduce");
+        check_reduction(ops[i], 1, (int64_t[]){0}, "reduce");
+        check_reduction(ops[i], 1, (int64_t[]){2}, "reduce");
+        check_reduction(ops[i], 5, (int64_t[]){0, 1, 2, 3, 4}, "reduce");
+        check_reduction(ops[i], 2, (int64_t[]){2, 4}, "eval");
+    }
 }
