@@ -223,6 +223,30 @@ cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_sha
                               cnn_summary **out, cnn_error *err);
 void cnn_summary_free(cnn_summary *summary);
 
+/*
+ * How class scores come from features that are averaged over positions:
+ *   score[c] = bias[c] + sum over k of weights[c][k] * mean over y, x of features[k][y][x]
+ * so that sum over k of weights[c][k] * features[k][y][x] tells how much position (y, x) speaks for
+ * class c: its class activation map (Zhou et al., "Learning Deep Features for Discriminative
+ * Localization", CVPR 2016).
+ */
+typedef struct cnn_average_head {
+    const char *features; /* name of the tensor (1, channels, H, W) that is averaged */
+    size_t channels, classes;
+    float *weights; /* (classes, channels); NULL: the channels are the classes */
+} cnn_average_head;
+
+/*
+ * Finds it behind graph output `output`, on the way to which only Softmax, LogSoftmax, Sigmoid and
+ * changes of shape may follow; shapes as in cnn_summary_create. CNN_UNSUPPORTED, saying what the
+ * network ends in, if it does not end in global average pooling and at most one linear layer (Gemm,
+ * MatMul or Conv). The name belongs to the model.
+ */
+cnn_status cnn_average_head_find(const cnn_model *model, size_t output,
+                                 const cnn_shape *input_shapes, cnn_average_head **out,
+                                 cnn_error *err);
+void cnn_average_head_free(cnn_average_head *head);
+
 /* ---- plan --------------------------------------------------------------------------------- */
 
 typedef struct cnn_plan cnn_plan;
