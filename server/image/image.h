@@ -1,4 +1,4 @@
-/* image.h: bytes -> pixels -> input tensor.
+/* image.h: bytes -> pixels -> input tensor, and pixels -> PNG.
  *
  * The library decodes JPEG, PNG and WebP into upright 8-bit RGB and turns such an image into the
  * float tensor a network expects, resampling exactly as Pillow does. It knows neither HTTP nor the
@@ -73,6 +73,15 @@ image_code image_decode(const void *bytes, size_t size, const image_limits *limi
 /* Frees the pixels and zeroes the struct. NULL and a zeroed image are accepted. */
 void image_free(image *img);
 
+/* ---- encoding ----------------------------------------------------------------------------- */
+
+/* Encodes height x width pixels, rows without padding, as a PNG: 3 bytes each (RGB), or, if palette
+ * is given, one byte each, an index of its `colors` (1 to 256) RGB triples. *out is the caller's to
+ * free(). Only IMAGE_MEMORY and IMAGE_INVALID. */
+image_code image_encode_png(const uint8_t *pixels, int width, int height,
+                            const uint8_t (*palette)[3], int colors, void **out, size_t *out_size,
+                            image_error *err);
+
 /* ---- preprocessing ------------------------------------------------------------------------ */
 
 typedef enum { IMAGE_RGB, IMAGE_BGR, IMAGE_GRAY } image_color;
@@ -138,6 +147,21 @@ image_code image_spec_check(const image_spec *spec, image_error *err);
  * every image if the spec crops or resizes exactly; otherwise it depends on the image. */
 image_code image_tensor_size(const image_spec *spec, int width, int height, int *out_h, int *out_w,
                              image_error *err);
+
+/* A rectangle in the pixels of an image. */
+typedef struct {
+    double left, top, width, height;
+} image_region;
+
+/* The part of an image of width x height that its tensor shows; where the crop pads, it reaches
+ * beyond the image. */
+image_code image_tensor_region(const image_spec *spec, int width, int height, image_region *out,
+                               image_error *err);
+
+/* The whole image at another size (each side 1 to IMAGE_MAX_SIZE), resampled as Pillow does. The
+ * caller owns out->pixels. */
+image_code image_resize_to(const image *img, int width, int height, image_filter filter, image *out,
+                           image_error *err);
 
 /* Working memory of image_to_tensor. Start from a zeroed struct; one per thread. It grows to what
  * the largest call needed, so that in a steady state nothing is allocated; a call that needs more

@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* An axis of a resized image may be imagined this long as long as only a crop of it is made. */
 enum { MAX_RESIZED_SIDE = 1 << 24 };
@@ -162,6 +163,24 @@ image_code image_tensor_size(const image_spec *spec, int width, int height, int 
     return IMAGE_OK;
 }
 
+/* Where a span lies on an axis of an image of `size` pixels. */
+static void locate(const span *s, int size, double *begin, double *length) {
+    double step = (double)size / s->resized; /* from one resized pixel to the next */
+    *begin = (s->first - s->pad) * step;
+    *length = s->out * step;
+}
+
+image_code image_tensor_region(const image_spec *spec, int width, int height, image_region *out,
+                               image_error *err) {
+    span x = {0}, y = {0};
+    image_code code = image_spec_check(spec, err);
+    if (code == IMAGE_OK) code = plan(spec, width, height, &x, &y, err);
+    if (code != IMAGE_OK) return code;
+    locate(&x, width, &out->left, &out->width);
+    locate(&y, height, &out->top, &out->height);
+    return IMAGE_OK;
+}
+
 /* ---- scratch ------------------------------------------------------------------------------ */
 
 void image_scratch_free(image_scratch *scratch) {
@@ -280,5 +299,31 @@ image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, 
     init_writer(&w, spec, out, out_h, out_w);
     write_tensor(&w, &r, &x, &y);
     if (scratch == &own || scratch->capacity > IMAGE_SCRATCH_KEEP) image_scratch_free(scratch);
+    return IMAGE_OK;
+}
+
+image_code image_resize_to(const image *img, int width, int height, image_filter filter, image *out,
+                           image_error *err) {
+    if (!img || !img->pixels || width < 1 || height < 1 || width > IMAGE_MAX_SIZE ||
+        height > IMAGE_MAX_SIZE)
+        return image_fail(err, IMAGE_INVALID, "resize to %dx%d: each side must be 1 to %d", width,
+                          height, IMAGE_MAX_SIZE);
+    resample_range x = {img->width, width, 0, width, filter};
+    resample_range y = {img->height, height, 0, height, filter};
+    image made = {0};
+    image_code code = image_alloc_pixels(&made, width, height, 3, err);
+    if (code != IMAGE_OK) return code;
+    void *memory = malloc(resampler_bytes(&x, &y, 3));
+    if (!memory) {
+        image_free(&made);
+        return image_fail(err, IMAGE_MEMORY, "no memory to resize an image");
+    }
+    resampler r;
+    resampler_init(&r, img, &x, &y, 3, memory);
+    for (int row = 0; row < height; row++)
+        memcpy(made.pixels + (size_t)row * (size_t)width * 3, resampler_row(&r, row),
+               (size_t)width * 3);
+    free(memory);
+    *out = made;
     return IMAGE_OK;
 }
