@@ -10,6 +10,7 @@
 #include "cli/entry.h"
 #include "cli/files.h"
 #include "cli/options.h"
+#include "cli/pictures.h"
 #include "cli/progress.h"
 #include "common/array.h"
 
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WINDOW_PER_THREAD 4
@@ -26,8 +28,8 @@
 #define SIGNATURE_BYTES   64                /* of a file, enough to tell its format */
 
 typedef struct classify_values {
-    int64_t top, threads;
-    char *features, *feature_format, *format, *precision;
+    int64_t top, threads, explain_class;
+    char *features, *feature_format, *explain, *pictures, *format, *precision;
 } classify_values;
 
 static const option_def defs[] = {
@@ -49,6 +51,24 @@ static const option_def defs[] = {
      .fallback = FEATURE_FORMAT_DEFAULT,
      .choices = FEATURE_FORMATS,
      .help = "how --format json writes feature maps"},
+    {.name = "explain",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(classify_values, explain),
+     .choices = "cam",
+     .help = "cam: where the image speaks for a class, as a class activation map"},
+    {.name = "explain-class",
+     .type = OPTION_INT,
+     .offset = offsetof(classify_values, explain_class),
+     .fallback = "-1",
+     .argument = "N",
+     .min = -1,
+     .max = INT32_MAX,
+     .help = "index of the class to explain; -1: the best one of each image"},
+    {.name = "pictures",
+     .type = OPTION_TEXT,
+     .offset = offsetof(classify_values, pictures),
+     .argument = "DIR",
+     .help = "write feature maps and explanations there, as PNG files"},
     {.name = "format",
      .type = OPTION_CHOICE,
      .offset = offsetof(classify_values, format),
@@ -66,8 +86,9 @@ static const option_set options = {
         "files whose names end in .jpg, .jpeg, .jpe, .png or .webp, and files that begin like\n"
         "one of these formats. Hidden files and folders and links to folders are skipped.\n"
         "\n" CLI_MODEL_HELP "\n\n"
-        "With --features text prints statistics of each feature map; csv refuses it. The exit\n"
-        "status is 0, or 1 if an image failed, or 2 for a wrong option, model or folder.",
+        "With --features text prints statistics of each feature map; csv refuses it. --pictures\n"
+        "names files IMAGE.TENSOR.png and IMAGE.cam.png; what cannot be in a name becomes _. The\n"
+        "exit status is 0, or 1 if an image failed, or 2 for a wrong option, model or folder.",
     .defs = defs,
     .count = sizeof defs / sizeof defs[0],
     .min_arguments = 2,
@@ -132,6 +153,7 @@ struct batch {
     const model_query *query;
     entry_format format;
     const feature_format *features;
+    const char *pictures; /* folder to write to; NULL: none */
     pthread_mutex_t lock;
     pthread_cond_t finished;
     job *jobs; /* a ring: image i is job i % window */
@@ -147,8 +169,12 @@ static void fail_job(job *j, const char *message, const char *code) {
 static void classify_bytes(job *j, const void *bytes, size_t size) {
     model_result result = {0};
     model_error err = {0};
+    char message[600];
     if (model_classify(j->batch->query, bytes, size, &result, &err) != MODEL_OK)
         fail_job(j, err.message, failure_kind_of(&err).word);
+    else if (j->batch->pictures &&
+             !pictures_write(j->batch->pictures, j->path, &result, message, sizeof message))
+        fail_job(j, message, "internal");
     else
         entry_write(&j->entry, j->batch->format, j->batch->features, j->path, &result);
     model_result_free(&result);
@@ -217,6 +243,7 @@ static int classify_images(const model_query *query, cnn_runtime *rt, const clas
     static const char *const formats[] = {"text", "json", "csv"};
     batch b = {.query = query,
                .features = feature_format_find(values->feature_format),
+               .pictures = values->pictures,
                .lock = PTHREAD_MUTEX_INITIALIZER,
                .finished = PTHREAD_COND_INITIALIZER,
                .window = WINDOW_PER_THREAD * (size_t)cnn_runtime_threads(rt)};
@@ -248,10 +275,20 @@ static int classify(cnn_runtime *rt, const void *given, const option_list *argum
     model_query *query = NULL;
     model_error err = {0};
     const char *features = values->features;
-    model_query_options wanted = {
-        .top = (size_t)values->top, .patterns = &features, .pattern_count = features ? 1 : 0};
-    if (values->features && strcmp(values->format, "csv") == 0)
-        cli_fail(CLI_USAGE, "--features needs --format text or json");
+    size_t explained = values->explain_class < 0 ? MODEL_BEST_CLASS : (size_t)values->explain_class;
+    model_query_options wanted = {.top = (size_t)values->top,
+                                  .patterns = &features,
+                                  .pattern_count = features ? 1 : 0,
+                                  .explain = values->explain,
+                                  .explained_class = explained};
+    if (values->features && strcmp(values->format, "csv") == 0 && !values->pictures)
+        cli_fail(CLI_USAGE, "--features needs --format text or json, or --pictures");
+    else if (values->explain && strcmp(values->format, "csv") == 0 && !values->pictures)
+        cli_fail(CLI_USAGE, "--explain needs --format text or json, or --pictures");
+    else if (values->explain_class >= 0 && !values->explain)
+        cli_fail(CLI_USAGE, "--explain-class needs --explain");
+    else if (values->pictures && !values->features && !values->explain)
+        cli_fail(CLI_USAGE, "--pictures needs --features or --explain");
     else if (served_model_open(rt, arguments->items[0], values->precision, &model, &err) !=
                  MODEL_OK ||
              model_query_create(model, &wanted, &query, &err) != MODEL_OK)
@@ -259,6 +296,9 @@ static int classify(cnn_runtime *rt, const void *given, const option_list *argum
     else if (!find_images(arguments->items + 1, arguments->count - 1, &images, message,
                           sizeof message))
         cli_fail(CLI_USAGE, "%s", message);
+    else if (values->pictures && mkdir(values->pictures, 0777) != 0 && errno != EEXIST)
+        cli_fail(CLI_USAGE, "the folder '%.300s' cannot be made: %s", values->pictures,
+                 strerror(errno));
     else
         status = classify_images(query, rt, values, &images);
     path_list_free(&images);

@@ -25,6 +25,12 @@ static void write_feature(buffer *out, const model_feature *feature) {
                   s.mean, s.std, (unsigned long long)s.zeros);
 }
 
+static void write_explanation(buffer *out, const model_explanation *e) {
+    channel_stats s = channel_stats_of(e->values, (size_t)e->height * (size_t)e->width);
+    buffer_printf(out, "  cam of %zu %s  %s  %dx%d  min %.6g  max %.6g\n", e->class_index, e->label,
+                  e->tensor, e->height, e->width, s.min, s.max);
+}
+
 static void write_text(buffer *out, const char *path, const model_result *result) {
     const image_info *info = &result->image;
     buffer_printf(out, "%s  (%s, %dx%d)\n", path, info->format, info->width, info->height);
@@ -34,6 +40,7 @@ static void write_text(buffer *out, const char *path, const model_result *result
     }
     for (size_t i = 0; i < result->feature_count; i++)
         write_feature(out, &result->features[i]);
+    if (result->explanation.values) write_explanation(out, &result->explanation);
 }
 
 /* ---- CSV ---------------------------------------------------------------------------------- */

@@ -208,6 +208,7 @@ static void classify(image_task *task) {
     http_timing_add(job->x, HTTP_DECODE, task->result.decode_ns);
     http_timing_add(job->x, HTTP_PREPROCESS, task->result.preprocess_ns);
     http_timing_add(job->x, HTTP_INFERENCE, task->result.inference_ns);
+    http_timing_add(job->x, HTTP_ENCODE, task->result.draw_ns);
 }
 
 /* On a worker. */
@@ -246,6 +247,8 @@ static bool make_query(classify_job *job, model_error *err) {
     const model_query_options options = {.top = r->top,
                                          .patterns = (const char *const *)r->features,
                                          .pattern_count = r->feature_count,
+                                         .explain = r->explain,
+                                         .explained_class = r->explained_class,
                                          .limits = {.max_pixels = job->app->max_pixels},
                                          .admit = admit,
                                          .admit_arg = job};

@@ -10,6 +10,7 @@
 #include "common/array.h"
 #include "common/names.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,15 +39,16 @@ static bool refuse_count(classify_refusal *why, size_t count, size_t max_images)
 
 /* ---- parameters --------------------------------------------------------------------------- */
 
-typedef enum parameter { TOP, FEATURES, FEATURE_FORMAT, TIMINGS } parameter;
+typedef enum parameter { TOP, FEATURES, FEATURE_FORMAT, TIMINGS, EXPLAIN, EXPLAIN_CLASS } parameter;
 
-static const char *const parameter_names[] = {"top", "features", "feature_format", "timings"};
+static const char *const parameter_names[CLASSIFY_PARAMETERS] = {
+    "top", "features", "feature_format", "timings", "explain", "explain_class"};
 
 static bool mark_given(classify_request *r, parameter p, classify_refusal *why) {
-    if (r->given & 1U << p)
+    if (r->given[p])
         return refuse(why, 400, "bad_request", "the parameter '%s' is given twice",
                       parameter_names[p]);
-    r->given |= 1U << p;
+    r->given[p] = true;
     return true;
 }
 
@@ -57,14 +59,23 @@ static bool set_top(classify_request *r, int64_t top, classify_refusal *why) {
     return true;
 }
 
-static bool set_top_text(classify_request *r, const char *text, classify_refusal *why) {
+/* Numbers of more than nine digits are INT64_MAX. */
+static bool read_integer(parameter p, const char *text, int64_t *out, classify_refusal *why) {
     size_t digits = strspn(text, "0123456789");
     if (digits == 0 || text[digits])
-        return refuse(why, 400, "bad_request", "'top' has to be an integer, not '%.64s'", text);
-    return set_top(r, digits > 9 ? INT64_MAX : strtoll(text, NULL, 10), why);
+        return refuse(why, 400, "bad_request", "'%s' has to be an integer, not '%.64s'",
+                      parameter_names[p], text);
+    *out = digits > 9 ? INT64_MAX : strtoll(text, NULL, 10);
+    return true;
+}
+
+static bool set_top_text(classify_request *r, const char *text, classify_refusal *why) {
+    int64_t top = -1;
+    return read_integer(TOP, text, &top, why) && set_top(r, top, why);
 }
 
 static bool set_features_text(classify_request *r, const char *text, classify_refusal *why) {
+    assert(!r->features); /* it has been given once */
     r->features = calloc(1, sizeof *r->features);
     if (!r->features || !(r->features[0] = strdup(text))) return refuse_memory(why);
     r->feature_count = 1;
@@ -88,10 +99,30 @@ static bool set_timings_text(classify_request *r, const char *text, classify_ref
     return true;
 }
 
+static bool set_explain(classify_request *r, const char *text, classify_refusal *why) {
+    if (strcmp(text, "cam") != 0)
+        return refuse(why, 400, "bad_request", "'explain' has to be cam, not '%.64s'", text);
+    r->explain = true;
+    return true;
+}
+
+static bool set_explain_class(classify_request *r, int64_t index, classify_refusal *why) {
+    if (index < 0)
+        return refuse(why, 400, "bad_request", "'explain_class' has to be the index of a class");
+    r->explained_class = (size_t)index;
+    return true;
+}
+
+static bool set_explain_class_text(classify_request *r, const char *text, classify_refusal *why) {
+    int64_t index = -1;
+    return read_integer(EXPLAIN_CLASS, text, &index, why) && set_explain_class(r, index, why);
+}
+
 static bool set_parameter(classify_request *r, const char *name, const char *text,
                           classify_refusal *why) {
     static bool (*const setters[])(classify_request *, const char *, classify_refusal *) = {
-        set_top_text, set_features_text, set_format, set_timings_text};
+        set_top_text,     set_features_text, set_format,
+        set_timings_text, set_explain,       set_explain_class_text};
     for (size_t p = 0; p < ARRAY_LENGTH(parameter_names); p++)
         if (strcmp(parameter_names[p], name) == 0)
             return mark_given(r, (parameter)p, why) && setters[p](r, text, why);
@@ -174,6 +205,12 @@ static bool take_parameters(classify_request *r, classify_body *document, classi
     if (document->feature_format &&
         !(mark_given(r, FEATURE_FORMAT, why) && set_format(r, document->feature_format, why)))
         return false;
+    if (document->explain &&
+        !(mark_given(r, EXPLAIN, why) && set_explain(r, document->explain, why)))
+        return false;
+    if (document->has_explain_class &&
+        !(mark_given(r, EXPLAIN_CLASS, why) && set_explain_class(r, document->explain_class, why)))
+        return false;
     if (document->has_timings) {
         if (!mark_given(r, TIMINGS, why)) return false;
         r->timings = document->timings;
@@ -228,11 +265,18 @@ static bool read_body(classify_request *r, const http_request *request, size_t m
     return read_raw(r, request, why);
 }
 
+static bool check_explain(const classify_request *r, classify_refusal *why) {
+    if (r->explain || r->explained_class == MODEL_BEST_CLASS) return true;
+    return refuse(why, 400, "bad_request", "'explain_class' needs explain=cam");
+}
+
 bool classify_request_read(const http_request *request, size_t max_images, classify_request *out,
                            classify_refusal *why) {
     classify_request r = {.top = CLASSIFY_DEFAULT_TOP,
+                          .explained_class = MODEL_BEST_CLASS,
                           .format = feature_format_find(FEATURE_FORMAT_DEFAULT)};
-    bool read = read_query(&r, &request->target, why) && read_body(&r, request, max_images, why);
+    bool read = read_query(&r, &request->target, why) && read_body(&r, request, max_images, why) &&
+                check_explain(&r, why);
     if (read)
         *out = r;
     else

@@ -9,6 +9,7 @@
 
 #define CLASSIFY_DEFAULT_TOP 5
 #define CLASSIFY_MAX_TOP     1000000
+#define CLASSIFY_PARAMETERS  6
 
 typedef struct classify_image {
     const char *name; /* NULL if the client gave none */
@@ -25,8 +26,10 @@ typedef struct classify_request {
     size_t feature_count;
     const feature_format *format;
     bool timings;
+    bool explain; /* by a class activation map */
+    size_t explained_class;
 
-    unsigned given; /* one bit for each parameter that has been set */
+    bool given[CLASSIFY_PARAMETERS]; /* which parameters have been set */
     multipart form;
     classify_body document;
 } classify_request;

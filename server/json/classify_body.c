@@ -160,11 +160,31 @@ static classify_body_code read_images(reader *r, const json_t *value) {
 
 /* ---- parameters --------------------------------------------------------------------------- */
 
-static classify_body_code read_top(reader *r, const json_t *value) {
-    if (!json_is_integer(value)) return wrong_type(r, "top", "an integer", value);
-    r->body.has_top = true;
-    r->body.top = json_integer_value(value);
+static classify_body_code read_integer(reader *r, const char *key, const json_t *value, bool *has,
+                                       int64_t *out) {
+    if (!json_is_integer(value)) return wrong_type(r, key, "an integer", value);
+    *has = true;
+    *out = json_integer_value(value);
     return CLASSIFY_BODY_OK;
+}
+
+static classify_body_code read_string(reader *r, const char *key, const json_t *value, char **out) {
+    if (!json_is_string(value)) return wrong_type(r, key, "a string", value);
+    *out = strdup(json_string_value(value));
+    return *out ? CLASSIFY_BODY_OK : CLASSIFY_BODY_NO_MEMORY;
+}
+
+static classify_body_code read_top(reader *r, const json_t *value) {
+    return read_integer(r, "top", value, &r->body.has_top, &r->body.top);
+}
+
+static classify_body_code read_explain(reader *r, const json_t *value) {
+    return read_string(r, "explain", value, &r->body.explain);
+}
+
+static classify_body_code read_explain_class(reader *r, const json_t *value) {
+    return read_integer(r, "explain_class", value, &r->body.has_explain_class,
+                        &r->body.explain_class);
 }
 
 static classify_body_code add_feature(reader *r, const json_t *value) {
@@ -188,9 +208,7 @@ static classify_body_code read_features(reader *r, const json_t *value) {
 }
 
 static classify_body_code read_feature_format(reader *r, const json_t *value) {
-    if (!json_is_string(value)) return wrong_type(r, "feature_format", "a string", value);
-    r->body.feature_format = strdup(json_string_value(value));
-    return r->body.feature_format ? CLASSIFY_BODY_OK : CLASSIFY_BODY_NO_MEMORY;
+    return read_string(r, "feature_format", value, &r->body.feature_format);
 }
 
 /* 0 and 1 are taken too, as they are in a query. */
@@ -204,9 +222,13 @@ static classify_body_code read_timings(reader *r, const json_t *value) {
 }
 
 static const key_def keys[] = {
-    {"images", read_images},     {"top", read_top},
-    {"features", read_features}, {"feature_format", read_feature_format},
+    {"images", read_images},
+    {"top", read_top},
+    {"features", read_features},
+    {"feature_format", read_feature_format},
     {"timings", read_timings},
+    {"explain", read_explain},
+    {"explain_class", read_explain_class},
 };
 
 static classify_body_code read_key(reader *r, const char *key, const json_t *value) {
@@ -283,5 +305,6 @@ void classify_body_free(classify_body *body) {
     free(body->images);
     free((void *)body->features);
     free(body->feature_format);
+    free(body->explain);
     *body = (classify_body){0};
 }

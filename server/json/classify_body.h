@@ -1,7 +1,8 @@
 /* classify_body.h: the JSON form of a classify request.
  *
  *   {"images": ["<base64>" | "data:image/png;base64,..." | {"b64": "...", "name": "..."}],
- *    "top": 3, "features": ["pool1"] | "pool1,conv*", "feature_format": "stats", "timings": true}
+ *    "top": 3, "features": ["pool1"] | "pool1,conv*", "feature_format": "stats", "timings": true,
+ *    "explain": "cam", "explain_class": 281}
  */
 #ifndef CNNSERVE_CLASSIFY_BODY_H
 #define CNNSERVE_CLASSIFY_BODY_H
@@ -25,9 +26,10 @@ typedef struct classify_body {
     char **features; /* NULL if the key is absent */
     size_t feature_count;
     char *feature_format; /* NULL if the key is absent */
-    bool has_top, has_timings;
+    char *explain;        /* likewise */
+    bool has_top, has_timings, has_explain_class;
     bool timings;
-    int64_t top;
+    int64_t top, explain_class;
 } classify_body;
 
 typedef enum classify_body_code {

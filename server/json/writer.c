@@ -211,13 +211,23 @@ void json_write_tensor(json_writer *w, const float *data, const int64_t *dims, i
     json_write_end_array(w);
 }
 
+static void append_base64(json_writer *w, const void *bytes, size_t size) {
+    char *to = buffer_reserve(w->out, base64_encoded_size(size));
+    if (!to) return;
+    base64_encode(bytes, size, to);
+    buffer_commit(w->out, base64_encoded_size(size));
+}
+
 void json_write_base64(json_writer *w, const void *bytes, size_t size) {
     separate(w);
     buffer_append_char(w->out, '"');
-    char *to = buffer_reserve(w->out, base64_encoded_size(size));
-    if (to) {
-        base64_encode(bytes, size, to);
-        buffer_commit(w->out, base64_encoded_size(size));
-    }
+    append_base64(w, bytes, size);
+    buffer_append_char(w->out, '"');
+}
+
+void json_write_data_url(json_writer *w, const char *type, const void *bytes, size_t size) {
+    separate(w);
+    buffer_printf(w->out, "\"data:%s;base64,", type);
+    append_base64(w, bytes, size);
     buffer_append_char(w->out, '"');
 }

@@ -47,5 +47,7 @@ void json_write_floats(json_writer *w, const float *data, size_t count);
 void json_write_tensor(json_writer *w, const float *data, const int64_t *dims, int rank);
 /* A string with the base64 of `size` bytes. */
 void json_write_base64(json_writer *w, const void *bytes, size_t size);
+/* The same as a data URL (RFC 2397); `type` such as "image/png". */
+void json_write_data_url(json_writer *w, const char *type, const void *bytes, size_t size);
 
 #endif

@@ -5,7 +5,7 @@
  * values) is copied out into one block, so that the session is free for the next image before the
  * result is printed.
  */
-#include "models/query.h"
+#include "models/explain.h"
 
 #include "common/clock.h"
 
@@ -16,6 +16,7 @@
 
 void model_result_free(model_result *result) {
     if (!result) return;
+    explanation_free(&result->explanation);
     free(result->memory);
     *result = (model_result){0};
 }
@@ -160,10 +161,20 @@ static model_code run(const model_query *query, plan_entry *entry, const image *
         cnn_session_run(slot->session);
         copy_features(query, slot->session, result);
         code = predict(query, plan_of(entry), slot->session, result, err);
+        if (code == MODEL_OK)
+            code = explain_map(query, plan_of(entry), slot->session, &result->explanation, err);
         result->preprocess_ns = filled - begun;
         result->inference_ns = clock_ns() - filled;
     }
     plan_session_release(query->model, entry, slot);
+    return code;
+}
+
+static model_code draw(const model_query *query, const image *picture, model_result *result,
+                       model_error *err) {
+    uint64_t begun = clock_ns();
+    model_code code = explain_draw(query, picture, &result->explanation, err);
+    result->draw_ns = clock_ns() - begun;
     return code;
 }
 
@@ -178,7 +189,11 @@ static model_code classify_picture(const model_query *query, const image *pictur
     if (code == MODEL_OK) code = prepare_result(query, plan_of(entry), result, err);
     if (code == MODEL_OK) code = run(query, entry, picture, height, width, result, err);
     plan_release(query->model, own);
-    if (code != MODEL_OK) result->prediction_count = result->feature_count = 0;
+    if (code == MODEL_OK) code = draw(query, picture, result, err);
+    if (code != MODEL_OK) {
+        result->prediction_count = result->feature_count = 0;
+        explanation_free(&result->explanation);
+    }
     return code;
 }
 

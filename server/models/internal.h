@@ -22,7 +22,7 @@ typedef struct model_tensor {
     bool first; /* the first output of its node */
 } model_tensor;
 
-/* Immutable after loading but for `refs`, `summary` and `plans`. */
+/* Immutable after loading but for `refs`, `plans` and what is made on first use. */
 struct served_model {
     atomic_size_t refs;
     char *name;
@@ -43,8 +43,9 @@ struct served_model {
     model_activation activation;
     char **labels; /* class_count strings in one block, freed as one */
     size_t class_count;
-    pthread_mutex_t summary_lock; /* guards `summary` */
-    cnn_summary *summary;         /* NULL: not asked for yet */
+    pthread_mutex_t lazy_lock; /* guards the two below, NULL until asked for */
+    cnn_summary *summary;
+    cnn_average_head *head;
     plan_cache plans;
 };
 

@@ -260,7 +260,7 @@ static served_model *allocate(cnn_runtime *rt) {
         free(model);
         return NULL;
     }
-    if (pthread_mutex_init(&model->summary_lock, NULL) != 0) {
+    if (pthread_mutex_init(&model->lazy_lock, NULL) != 0) {
         plan_cache_destroy(&model->plans);
         free(model);
         return NULL;

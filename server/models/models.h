@@ -174,6 +174,9 @@ typedef model_code model_admit_fn(void *arg, const model_feature *features, size
 #define MODEL_MAX_PATTERNS      256
 #define MODEL_MAX_PATTERN_BYTES 8192 /* of all patterns together */
 
+/* model_query_options.explained_class: the best one of each image. */
+#define MODEL_BEST_CLASS SIZE_MAX
+
 typedef struct model_query_options {
     size_t top; /* predictions wanted, best first; more than there are classes: all */
     /*
@@ -182,8 +185,10 @@ typedef struct model_query_options {
      */
     const char *const *patterns;
     size_t pattern_count;
-    image_limits limits;   /* zeroed: the image library's defaults */
-    model_admit_fn *admit; /* may be NULL */
+    bool explain;           /* each result has a class activation map */
+    size_t explained_class; /* of this class, or of MODEL_BEST_CLASS */
+    image_limits limits;    /* zeroed: the image library's defaults */
+    model_admit_fn *admit;  /* may be NULL */
     void *admit_arg;
 } model_query_options;
 
@@ -191,8 +196,9 @@ typedef struct model_query model_query;
 
 /*
  * Resolves names and, where the input size is fixed, compiles the plan. Fails with MODEL_NOT_FOUND
- * (a pattern that matches nothing; the nearest names are listed) or MODEL_BAD_REQUEST. The strings
- * may go afterwards. The query keeps the model alive.
+ * (a pattern that matches nothing; the nearest names are listed) or MODEL_BAD_REQUEST (also for a
+ * network that class activation maps cannot explain). The strings may go afterwards. The query
+ * keeps the model alive.
  */
 model_code model_query_create(served_model *model, const model_query_options *options,
                               model_query **out, model_error *err);
@@ -208,6 +214,19 @@ typedef struct model_prediction {
     float probability; /* the value itself with activation none */
 } model_prediction;
 
+/*
+ * A class activation map (Zhou et al. 2016): how much what the network saw at each position speaks
+ * for a class. The mean of the values, plus a constant, is the class's score before the activation.
+ */
+typedef struct model_explanation {
+    size_t class_index;
+    const char *label, *tensor; /* the tensor whose channels are weighed */
+    int height, width;
+    float *values; /* (height, width), owned by the result; NULL: there is no explanation */
+    void *png;     /* the map over the upright image, a PNG file; owned by the result */
+    size_t png_size;
+} model_explanation;
+
 /* Zero-initialise; strings live as long as the query. */
 typedef struct model_result {
     image_info image;
@@ -215,7 +234,8 @@ typedef struct model_result {
     size_t prediction_count;
     model_feature *features;
     size_t feature_count;
-    uint64_t decode_ns, preprocess_ns, inference_ns;
+    model_explanation explanation;
+    uint64_t decode_ns, preprocess_ns, inference_ns, draw_ns;
     void *memory; /* what the pointers above point into */
 } model_result;
 

@@ -2,8 +2,8 @@
  * What one request wants of a model: names resolved, the plan compiled.
  *
  * Patterns select tensors of the original graph into one flag a tensor; in execution order these
- * are the features. Predictions add their tensor to what is computed. A plan for exactly that set
- * leaves out whatever lies downstream of it.
+ * are the features. Predictions and explanations add their tensors to what is computed. A plan for
+ * exactly that set leaves out whatever lies downstream of it.
  *
  * Types are known to the planner only, so a plan is compiled to learn them: tensors of other types
  * than float32 are an error if named, and are passed over if only a wildcard matches them.
@@ -11,6 +11,7 @@
 #include "models/query.h"
 
 #include "common/names.h"
+#include "models/explain.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -114,14 +115,20 @@ void feature_set_shape(model_feature *feature, const cnn_shape *shape) {
     }
 }
 
+static bool needs_predictions(const model_query *query) {
+    return query->top > 0 || (query->head && query->explained_class == MODEL_BEST_CLASS);
+}
+
 /* Fills `wanted`, `features` and the places of both from the marks. */
 static void list_wanted(model_query *query, const unsigned char *marks) {
     const served_model *model = query->model;
     query->wanted_count = query->feature_count = 0;
     for (size_t i = 0; i < model->tensor_count; i++) {
-        bool predicted = query->top > 0 && i == model->output_tensor;
-        if (marks[i] == UNWANTED && !predicted) continue;
+        bool predicted = needs_predictions(query) && i == model->output_tensor;
+        bool explained = query->head && i == query->head_tensor;
+        if (marks[i] == UNWANTED && !predicted && !explained) continue;
         if (predicted) query->prediction = query->wanted_count;
+        if (explained) query->head_place = query->wanted_count;
         if (marks[i] != UNWANTED) {
             query->features[query->feature_count] = (model_feature){
                 .name = model->tensors[i].name,
@@ -195,6 +202,7 @@ static model_query *allocate(served_model *model, const model_query_options *opt
     query->limits = options->limits;
     query->admit = options->admit;
     query->admit_arg = options->admit_arg;
+    query->explained_class = options->explained_class;
     query->wanted = calloc(tensors, sizeof *query->wanted);
     query->features = calloc(tensors, sizeof *query->features);
     query->feature_places = calloc(tensors, sizeof *query->feature_places);
@@ -211,6 +219,7 @@ model_code model_query_create(served_model *model, const model_query_options *op
     model_code code = query && marks ? MODEL_OK : model_fail_memory(err);
     for (size_t i = 0; i < options->pattern_count && code == MODEL_OK; i++)
         code = select_list(&s, options->patterns[i], err);
+    if (code == MODEL_OK && options->explain) code = explain_prepare(query, err);
     if (code == MODEL_OK) code = compile(query, marks, err);
     free(marks);
     if (code == MODEL_OK)

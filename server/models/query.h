@@ -11,7 +11,10 @@ struct model_query {
     image_limits limits;
     model_admit_fn *admit;
     void *admit_arg;
-    size_t *wanted; /* tensors to compute: the features and, with `top`, the predictions */
+    const cnn_average_head *head; /* NULL: no explanation is wanted */
+    size_t explained_class;
+    size_t head_tensor, head_place; /* index of its features' tensor, and their place in `wanted` */
+    size_t *wanted; /* tensors to compute: the features, and what the rest of a result needs */
     size_t wanted_count;
     size_t prediction;       /* place of the predictions' tensor in `wanted` */
     model_feature *features; /* as they stand in each result, but for `data` */

@@ -5,6 +5,7 @@
 #include "json/base64.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- failures ----------------------------------------------------------------------------- */
@@ -89,33 +90,67 @@ channel_stats channel_stats_of(const float *values, size_t count) {
     return stats;
 }
 
-/*
- * Five arrays, and for each the statistics are computed anew: no memory is needed for them, and it
- * costs less than printing the values would.
- */
-static void write_stats(json_writer *w, const model_feature *feature) {
+static void write_stats_arrays(json_writer *w, const channel_stats *stats, size_t channels) {
     static const char *const keys[] = {"min", "max", "mean", "std", "zeros"};
-    size_t channels = channels_of(feature);
-    size_t each = channels ? feature->count / channels : 0;
     for (int key = 0; key < 5; key++) {
         json_write_key(w, keys[key]);
         json_write_begin_array(w);
         for (size_t c = 0; c < channels; c++) {
-            channel_stats s = channel_stats_of(feature->data + c * each, each);
-            const float values[] = {s.min, s.max, s.mean, s.std};
+            const float values[] = {stats[c].min, stats[c].max, stats[c].mean, stats[c].std};
             if (key < 4)
                 json_write_float(w, values[key]);
             else
-                json_write_uint(w, s.zeros);
+                json_write_uint(w, stats[c].zeros);
         }
         json_write_end_array(w);
     }
+}
+
+static void write_stats(json_writer *w, const model_feature *feature) {
+    size_t channels = channels_of(feature);
+    size_t each = channels ? feature->count / channels : 0;
+    channel_stats *stats = calloc(channels + 1, sizeof *stats);
+    if (!stats) {
+        buffer_fail(w->out, BUFFER_NO_MEMORY);
+        return;
+    }
+    for (size_t c = 0; c < channels; c++)
+        stats[c] = channel_stats_of(feature->data + c * each, each);
+    write_stats_arrays(w, stats, channels);
+    free(stats);
+}
+
+static plot_tensor plot_of(const model_feature *feature) {
+    return (plot_tensor){.name = feature->name,
+                         .op = feature->op,
+                         .dims = feature->shape.dims,
+                         .rank = feature->shape.rank,
+                         .data = feature->data};
+}
+
+static uint64_t png_size(const model_feature *feature) {
+    plot_tensor tensor = plot_of(feature);
+    return plot_expected_bytes(&tensor) * 4 / 3;
+}
+
+bool feature_draw(const model_feature *feature, plot_png *out) {
+    plot_tensor tensor = plot_of(feature);
+    return plot_tensor_png(&tensor, out);
+}
+
+static void write_png(json_writer *w, const model_feature *feature) {
+    plot_png png = {0};
+    if (!feature_draw(feature, &png)) buffer_fail(w->out, BUFFER_NO_MEMORY);
+    json_write_key(w, "png");
+    json_write_data_url(w, "image/png", png.bytes, png.size);
+    free(png.bytes);
 }
 
 static const feature_format formats[] = {
     {"array", array_size, write_array},
     {"base64", coded_size, write_coded},
     {"stats", stats_size, write_stats},
+    {"png", png_size, write_png},
 };
 
 const feature_format *feature_format_find(const char *name) {
@@ -130,16 +165,20 @@ uint64_t feature_expected_size(const model_feature *feature, const feature_forma
 
 /* ---- entries ------------------------------------------------------------------------------ */
 
+static void write_shape(json_writer *w, const int64_t *dims, int rank) {
+    json_write_key(w, "shape");
+    json_write_begin_array(w);
+    for (int i = 0; i < rank; i++)
+        json_write_int(w, dims[i]);
+    json_write_end_array(w);
+}
+
 static void write_feature(json_writer *w, const model_feature *feature,
                           const feature_format *format) {
     json_write_key(w, feature->name);
     json_write_begin_object(w);
     json_write_member_text(w, "op", feature->op);
-    json_write_key(w, "shape");
-    json_write_begin_array(w);
-    for (int i = 0; i < feature->shape.rank; i++)
-        json_write_int(w, feature->shape.dims[i]);
-    json_write_end_array(w);
+    write_shape(w, feature->shape.dims, feature->shape.rank);
     json_write_member_text(w, "dtype", "float32");
     format->write(w, feature);
     json_write_end_object(w);
@@ -166,6 +205,22 @@ static void write_prediction(json_writer *w, const model_prediction *prediction)
     json_write_end_object(w);
 }
 
+static void write_explanation(json_writer *w, const model_explanation *explanation) {
+    const int64_t dims[] = {explanation->height, explanation->width};
+    json_write_key(w, "explanation");
+    json_write_begin_object(w);
+    json_write_member_text(w, "method", "cam");
+    json_write_member_uint(w, "class_index", explanation->class_index);
+    json_write_member_text(w, "label", explanation->label);
+    json_write_member_text(w, "tensor", explanation->tensor);
+    write_shape(w, dims, 2);
+    json_write_key(w, "data");
+    json_write_tensor(w, explanation->values, dims, 2);
+    json_write_key(w, "png");
+    json_write_data_url(w, "image/png", explanation->png, explanation->png_size);
+    json_write_end_object(w);
+}
+
 void json_write_result(json_writer *w, const char *name, const model_result *result,
                        const feature_format *format) {
     json_write_begin_object(w);
@@ -182,6 +237,7 @@ void json_write_result(json_writer *w, const char *name, const model_result *res
             write_feature(w, &result->features[i], format);
         json_write_end_object(w);
     }
+    if (result->explanation.values) write_explanation(w, &result->explanation);
     json_write_end_object(w);
 }
 

@@ -3,13 +3,15 @@
  *
  *   {"image": {"name", "format", "width", "height", "orientation"},
  *    "predictions": [{"class_index", "label", "probability"}],
- *    "features": {name: {"op", "shape", "dtype", "data"}}}
+ *    "features": {name: {"op", "shape", "dtype", "data"}},
+ *    "explanation": {"method", "class_index", "label", "tensor", "shape", "data", "png"}}
  *   {"image": {"name"}, "error": "<sentence>", "code": "<word>"}
  */
 #ifndef CNNSERVE_RESULT_H
 #define CNNSERVE_RESULT_H
 
 #include "models/models.h"
+#include "plot/plot.h"
 #include "json/writer.h"
 
 /*
@@ -17,16 +19,20 @@
  *   array   "data": nested arrays of the tensor's shape
  *   base64  "data_base64": little-endian float32, row-major
  *   stats   "min", "max", "mean", "std", "zeros": arrays, one element a channel
+ *   png     "png": a data URL, a labelled grid of heat maps, one a channel
  */
 typedef struct feature_format feature_format;
 
-#define FEATURE_FORMATS        "array|base64|stats"
+#define FEATURE_FORMATS        "array|base64|stats|png"
 #define FEATURE_FORMAT_DEFAULT "array"
 
 /* NULL: there is none of that name. */
 const feature_format *feature_format_find(const char *name);
 /* Characters that a feature will take, about; its shape is known, its values need not be. */
 uint64_t feature_expected_size(const model_feature *feature, const feature_format *format);
+
+/* Its picture, as format `png` has it; false: out of memory. */
+bool feature_draw(const model_feature *feature, plot_png *out);
 
 /* Of a feature with more than one axis the first one counts channels; others have one channel. */
 typedef struct channel_stats {

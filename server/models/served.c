@@ -11,8 +11,9 @@ served_model *served_model_ref(served_model *model) {
 void served_model_unref(served_model *model) {
     if (!model || atomic_fetch_sub_explicit(&model->refs, 1, memory_order_acq_rel) > 1) return;
     plan_cache_destroy(&model->plans);
-    pthread_mutex_destroy(&model->summary_lock);
+    pthread_mutex_destroy(&model->lazy_lock);
     cnn_summary_free(model->summary);
+    cnn_average_head_free(model->head);
     cnn_model_free(model->cnn);
     free(model->labels);
     free(model->tensors);
@@ -82,10 +83,10 @@ cnn_model *served_model_cnn(const served_model *model) {
 model_code served_model_summary(served_model *model, const cnn_summary **out, model_error *err) {
     cnn_error why = {0};
     cnn_shape input = served_model_nominal(model);
-    pthread_mutex_lock(&model->summary_lock);
+    pthread_mutex_lock(&model->lazy_lock);
     if (!model->summary) cnn_summary_create(model->cnn, &input, &model->summary, &why);
     const cnn_summary *summary = model->summary;
-    pthread_mutex_unlock(&model->summary_lock);
+    pthread_mutex_unlock(&model->lazy_lock);
     if (!summary) return model_fail(err, MODEL_INTERNAL, "%s", why.message);
     *out = summary;
     return MODEL_OK;

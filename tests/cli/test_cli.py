@@ -138,7 +138,7 @@ class Program(Case):
         for words in "(as model.json says, else fp32)", "error|warn|info|debug", "20MiB; k, M, G and T", "array in", \
                 "only\nthose":
             self.assertIn(words, self.check("serve", "--help"))
-        for words in "Hidden files", "csv refuses", "exit\nstatus":
+        for words in "Hidden files", "csv refuses", "exit status":
             self.assertIn(words, self.check("classify", "--help"))
         self.assertIn("/readyz", self.check("healthcheck", "--help"))
 
@@ -200,8 +200,76 @@ class LineDetector(Case):
         path = self.write("line.png", line_png())
         self.check_usage("model 'line-detector' has no tensor or node 'mapp'; did you mean 'map'?", "classify",
                          "line-detector", "--features", "mapp", path)
-        self.check_usage("--features needs --format text or json", "classify", "line-detector", "--features", "map",
+        self.check_usage("--features needs --format text or json, or --pictures", "classify", "line-detector", "--features", "map",
                          "--format", "csv", path)
+
+
+def size_of_png(data):
+    """Width and height of a whole PNG file."""
+    assert data.startswith(b"\x89PNG\r\n\x1a\n") and data.endswith(b"IEND\xaeB\x60\x82"), data[:20]
+    return struct.unpack(">II", data[16:24])
+
+
+class Pictures(Case):
+    """Feature maps and explanations as PNG, in the answer and as files."""
+
+    def test_in_the_answer(self):
+        path = self.write("line.png", line_png())
+        entry, = self.entries("line-detector", "--features", "map", "--feature-format", "png", path)
+        prefix, data = entry["features"]["map"].pop("png").split(",")
+        self.assertEqual(prefix, "data:image/png;base64")
+        self.assertGreater(size_of_png(base64.b64decode(data)), (400, 400))
+        self.assertEqual(entry["features"]["map"], {"op": "Relu", "shape": [1, 6, 6], "dtype": "float32"})
+
+    def test_explanation(self):
+        path = self.write("line.png", line_png(64, 32))
+        entry, = self.entries("cifar10", "--top", "1", "--explain", "cam", path)
+        explained = entry["explanation"]
+        self.assertEqual(explained["method"], "cam")
+        self.assertEqual([explained[k] for k in ("class_index", "label")],
+                         [entry["predictions"][0][k] for k in ("class_index", "label")])
+        self.assertEqual([len(explained["data"]), len(explained["data"][0])], explained["shape"])
+        self.assertEqual(size_of_png(base64.b64decode(explained["png"].split(",")[1])), (256, 128))
+        entry, = self.entries("cifar10", "--top", "0", "--explain", "cam", "--explain-class", "3", path)
+        self.assertEqual((entry["predictions"], entry["explanation"]["label"]), ([], "cat"))
+        self.assertIn("cam of 3 cat", self.check("classify", "cifar10", "--explain", "cam", "--explain-class", "3", path))
+
+    def test_files(self):
+        path, folder = self.write("a line.png", line_png()), self.folder / "pictures"
+        out = self.check("classify", "cifar10", "--features", "global_pool", "--explain", "cam", "--pictures", folder,
+                         "--format", "csv", path)
+        self.assertTrue(out.startswith("image,rank,"))
+        stem = str(path).strip("/").replace("/", "_").replace(" ", "_")
+        self.assertEqual(sorted(p.name for p in folder.iterdir()), [f"{stem}.cam.png", f"{stem}.global_pool.png"])
+        for file in folder.iterdir():
+            self.assertGreater(size_of_png(file.read_bytes()), (200, 100))
+
+    def test_names_cannot_leave_the_folder(self):
+        self.write("line.png", line_png())
+        folder = self.folder / "pictures"
+        done = subprocess.run([Path(PROGRAM).resolve(), "classify", "line-detector", f"../{self.folder.name}/line.png",
+                               "--features", "map", "--pictures", folder], cwd=self.folder, capture_output=True,
+                              timeout=TIMEOUT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([p.name for p in folder.iterdir()], [f"{self.folder.name}_line.png.map.png"])
+
+    def test_a_file_that_cannot_be_written(self):
+        path, folder = self.write("line.png", line_png()), self.folder / "pictures"
+        (folder / (str(path).strip("/").replace("/", "_") + ".map.png")).mkdir(parents=True)
+        entry, = self.entries("line-detector", "--features", "map", "--pictures", folder, path, status=1)
+        self.assertIn("cannot be written: Is a directory", entry["error"])
+
+    def test_wrong_usage(self):
+        path = self.write("line.png", line_png())
+        self.check_usage("--pictures needs --features or --explain", "classify", "digits", "--pictures", "x", path)
+        self.check_usage("--explain-class needs --explain", "classify", "digits", "--explain-class", "1", path)
+        self.check_usage("--explain needs --format text or json, or --pictures", "classify", "cifar10", "--explain", "cam",
+                         "--format", "csv", path)
+        self.check_usage("there is no class activation map of model 'digits': the network does not end in global average "
+                         "pooling and at most one linear layer; it ends in MaxPool 'pool2', Conv 'conv3', Relu 'relu3', "
+                         "Flatten 'flatten', Gemm 'logits'", "classify", "digits", "--explain", "cam", path)
+        self.check_usage(f"the folder '{path}/x' cannot be made: Not a directory", "classify", "digits", "--features", "*",
+                         "--pictures", path / "x", path)
 
 
 class Classify(Case):

@@ -43,7 +43,7 @@ Test(classify_request, a_raw_body_is_an_image_whatever_its_type) {
         cr_expect_eq(r.top, 5);
         cr_expect_eq(r.feature_count, 0);
         cr_expect_eq(r.format, feature_format_find("array"));
-        cr_expect_not(r.timings);
+        cr_expect_not(r.timings || r.explain);
         classify_request_free(&r);
     }
 }
@@ -56,6 +56,15 @@ Test(classify_request, parameters_of_the_query) {
     cr_expect_str_eq(r.features[0], "conv1,pool*");
     cr_expect_eq(r.format, feature_format_find("base64"));
     cr_expect(r.timings);
+    classify_request_free(&r);
+    query("explain=cam");
+    cr_assert(read_request());
+    cr_expect(r.explain && r.explained_class == MODEL_BEST_CLASS);
+    classify_request_free(&r);
+    query("explain=cam&explain_class=281&feature_format=png");
+    cr_assert(read_request());
+    cr_expect(r.explain && r.explained_class == 281);
+    cr_expect_eq(r.format, feature_format_find("png"));
     classify_request_free(&r);
     query("top=1000000&timings=false&feature_format=stats");
     cr_assert(read_request());
@@ -74,11 +83,14 @@ Test(classify_request, wrong_parameters) {
         {"top=1&top=1", "'top' is given twice"},
         {"features=a&features=b", "'features' is given twice"},
         {"feature_format=Array",
-         "'feature_format' has to be one of array|base64|stats, not 'Array'"},
-        {"feature_format=png", "'feature_format' has to be"},
+         "'feature_format' has to be one of array|base64|stats|png, not 'Array'"},
         {"timings=yes", "'timings' has to be 0 or 1"},
         {"feature=a", "there is no parameter 'feature'; did you mean 'features'"},
-        {"explain=cam", "there is no parameter 'explain'; there are 'top', 'features'"},
+        {"explain=gradcam", "'explain' has to be cam, not 'gradcam'"},
+        {"explain_class=3", "'explain_class' needs explain=cam"},
+        {"explain=cam&explain_class=tabby", "'explain_class' has to be an integer, not 'tabby'"},
+        {"explain=cam&explain=cam", "'explain' is given twice"},
+        {"exlpain=cam", "there is no parameter 'exlpain'; did you mean 'explain'"},
         {"Top=1", "there is no parameter 'Top'; did you mean 'top'?"},
     };
     request_body("DATA", 4);

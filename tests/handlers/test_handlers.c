@@ -133,6 +133,53 @@ Test(handlers, features_in_every_format) {
     expect_no("data");
 }
 
+/* The part of the reply between `key": "data:image/png;base64,` and the next quote, decoded. */
+static image reply_png(const char *key) {
+    char marker[100];
+    image picture = {0};
+    snprintf(marker, sizeof marker, "\"%s\":\"data:image/png;base64,", key);
+    const char *found = strstr(reply_text(), marker);
+    cr_assert(found, "%s", reply_text());
+    found += strlen(marker);
+    size_t length = strcspn(found, "\""), size, bad;
+    void *bytes = malloc(base64_decoded_max(length));
+    cr_assert(base64_decode(found, length, bytes, &size, &bad));
+    cr_assert_eq(image_decode(bytes, size, NULL, &picture, NULL, NULL), IMAGE_OK);
+    free(bytes);
+    return picture;
+}
+
+Test(handlers, features_as_pictures) {
+    send_one("/v1/models/digits/classify?top=0&features=pool2&feature_format=png");
+    expect_reply("\"features\":{\"pool2\":{\"op\":\"MaxPool\",\"shape\":[64,4,4],\"dtype\":"
+                 "\"float32\",\"png\":\"data:image/png;base64,");
+    image picture = reply_png("png");
+    cr_expect_gt(picture.width, 500);
+    cr_expect_gt(picture.height, 500);
+    image_free(&picture);
+    test_app.feature_limit = 1000;
+    send_one("/v1/models/digits/classify?top=0&features=pool2&feature_format=png");
+    expect_error(413, "features_too_large", "the limit is 1000");
+}
+
+Test(handlers, explanations) {
+    send_one("/v1/classify?top=1&explain=cam");
+    expect_reply("\"predictions\":[{\"class_index\":");
+    expect_reply("\"explanation\":{\"method\":\"cam\",\"class_index\":");
+    expect_reply("\"tensor\":\"block3_relu3\",\"shape\":[7,7],\"data\":[[");
+    expect_no("features");
+    image picture = reply_png("png");
+    cr_expect(picture.width == 280 && picture.height == 280, "28 x 28, ten times");
+    image_free(&picture);
+    send_one("/v1/classify?top=0&explain=cam&explain_class=3");
+    expect_reply("\"predictions\":[],\"explanation\":{\"method\":\"cam\",\"class_index\":3,"
+                 "\"label\":\"cat\"");
+    send_one("/v1/classify?explain=cam&explain_class=10");
+    expect_error(400, "bad_request", "no class 10");
+    send_one("/v1/models/digits/classify?explain=cam");
+    expect_error(400, "bad_request", "Gemm 'logits'");
+}
+
 Test(handlers, unknown_features) {
     send_one("/v1/models/digits/classify?features=pool3");
     expect_error(404, "not_found", "pool2");

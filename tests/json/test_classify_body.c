@@ -36,13 +36,16 @@ Test(classify_body, every_form_of_image) {
 
 Test(classify_body, every_parameter) {
     cr_assert_eq(parse("{\"images\": [], \"top\": -3, \"features\": [\"a\", \"b*\"],"
-                       " \"feature_format\": \"stats\", \"timings\": true}"),
+                       " \"feature_format\": \"stats\", \"timings\": true, \"explain\": \"cam\","
+                       " \"explain_class\": 7}"),
                  CLASSIFY_BODY_OK);
     cr_expect(body.has_top && body.top == -3, "ranges are not looked at here");
     cr_expect_eq(body.feature_count, 2);
     cr_expect_str_eq(body.features[1], "b*");
     cr_expect_str_eq(body.feature_format, "stats");
     cr_expect(body.has_timings && body.timings);
+    cr_expect_str_eq(body.explain, "cam");
+    cr_expect(body.has_explain_class && body.explain_class == 7);
     classify_body_free(&body);
     cr_assert_eq(parse("{\"features\": \"a,b\", \"timings\": 0}"), CLASSIFY_BODY_OK);
     cr_expect_str_eq(body.features[0], "a,b");
@@ -115,7 +118,9 @@ Test(classify_body, refusals_name_the_key) {
     expect_bad("{\"images\": [\"\\u0000\"]}", "no valid JSON");
     expect_bad("[]", "a JSON object, not an array");
     expect_bad("{\"topp\": 1}", "unknown key 'topp'; did you mean 'top'?");
-    expect_bad("{\"explain\": \"cam\"}", "unknown key 'explain'");
+    expect_bad("{\"explain\": true}", "\"explain\" has to be a string, not a boolean");
+    expect_bad("{\"explain_class\": \"cat\"}",
+               "\"explain_class\" has to be an integer, not a string");
     expect_bad("{\"top\": \"3\"}", "\"top\" has to be an integer, not a string");
     expect_bad("{\"top\": 3.0}", "not a fraction");
     expect_bad("{\"features\": 3}", "\"features\" has to be an array of strings");

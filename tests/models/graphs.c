@@ -57,6 +57,24 @@ void graph_write_exported(const char *folder, const char *name, int channels, in
     free(weights);
 }
 
+void graph_write_averaging(const char *folder, const float bias[2]) {
+    static const float weights[3][2] = {{1, 0.5f}, {0, 2}, {-1, 0}};
+    file f = file_begin(13);
+    add_input(&f, "image", 4, (int64_t[]){1, 3, 4, 4});
+    add_output(&f, "scores", 2, (int64_t[]){1, 2});
+    set_raw(add_initializer(&f, "w", CNN_FLOAT32, 2, (int64_t[]){3, 2}), weights, sizeof weights);
+    set_raw(add_initializer(&f, "b", CNN_FLOAT32, 1, (int64_t[]){2}), bias, 2 * sizeof *bias);
+    add_node(&f, "Relu", "image", "features");
+    add_node(&f, "GlobalAveragePool", "features", "mean");
+    add_node(&f, "Flatten", "mean", "vector");
+    add_node(&f, "Gemm", "vector w b", "scores");
+    write_file(folder, "model.onnx", &f);
+    folder_write_text(
+        folder, "model.json",
+        "{\"input\": {\"resize\": {\"mode\": \"none\"}, \"scale\": 1, \"mean\": [0, 0, 0],"
+        " \"std\": [1, 1, 1]}}");
+}
+
 void graph_write_chain(const char *folder, const char *name, const char *const *ops, size_t count) {
     char from[40] = "mean", inputs[60], to[40], node_name[40];
     file f = file_begin(13);

@@ -358,6 +358,152 @@ Test(classify, limits_of_the_image) {
     served_model_unref(model);
 }
 
+/* ---- class activation maps ---------------------------------------------------------------- */
+
+/* 4 x 4 pixels: red rises along the rows, green is 10, blue along the columns. */
+static bytes color_png(void) {
+    uint8_t pixels[4][4][3];
+    void *png;
+    bytes out = {0};
+    for (int y = 0; y < 4; y++)
+        for (int x = 0; x < 4; x++) {
+            pixels[y][x][0] = (uint8_t)(16 * x);
+            pixels[y][x][1] = 10;
+            pixels[y][x][2] = (uint8_t)(4 * y);
+        }
+    cr_assert_eq(image_encode_png(&pixels[0][0][0], 4, 4, NULL, 0, &png, &out.size, NULL),
+                 IMAGE_OK);
+    out.data = png;
+    return out;
+}
+
+static model_code explain(served_model *model, size_t top, size_t class_index, model_query **query,
+                          model_error *err) {
+    model_query_options options = {.top = top, .explain = true, .explained_class = class_index};
+    return model_query_create(model, &options, query, err);
+}
+
+/* The map of class c at (y, x) is a x + b y + constant, as worked by hand from the weights. */
+static void expect_map(const model_explanation *e, float a, float b, float constant) {
+    cr_assert_not_null(e->values);
+    cr_expect_str_eq(e->tensor, "features");
+    cr_assert(e->height == 4 && e->width == 4);
+    for (int y = 0; y < 4; y++)
+        for (int x = 0; x < 4; x++)
+            cr_expect_eq(e->values[4 * y + x], a * (float)x + b * (float)y + constant, "%d %d", y,
+                         x);
+}
+
+/* Means: red 24, green 10, blue 6. So the scores are 18 and 32 without bias. */
+Test(explain, map_of_the_best_class) {
+    char *folder = folder_create();
+    graph_write_averaging(folder, (float[]){0, 0});
+    served_model *model = open_model(folder);
+    model_query *query = NULL;
+    model_error err = {0};
+    model_result result = {0};
+    bytes png = color_png();
+    cr_assert_eq(explain(model, 0, MODEL_BEST_CLASS, &query, &err), MODEL_OK, "%s", err.message);
+    cr_assert_eq(model_classify(query, png.data, png.size, &result, &err), MODEL_OK);
+    cr_expect_eq(result.explanation.class_index, 1);
+    cr_expect_str_eq(result.explanation.label, "class 1");
+    expect_map(&result.explanation, 8, 0, 20); /* 0.5 red + 2 green */
+    cr_expect_eq(result.prediction_count, 0);
+    cr_expect_eq(result.feature_count, 0);
+    image overlay = {0};
+    cr_assert_eq(image_decode(result.explanation.png, result.explanation.png_size, NULL, &overlay,
+                              NULL, NULL),
+                 IMAGE_OK);
+    cr_expect(overlay.width == 256 && overlay.height == 256);
+    image_free(&overlay);
+    model_result_free(&result);
+    cr_expect_null(result.explanation.png);
+    model_query_free(query);
+    free(png.data);
+    served_model_unref(model);
+    folder_remove(folder);
+}
+
+Test(explain, bias_decides_the_class_but_not_the_map) {
+    char *folder = folder_create();
+    graph_write_averaging(folder, (float[]){15, 0});
+    served_model *model = open_model(folder);
+    model_query *query = NULL;
+    model_result result = {0};
+    bytes png = color_png();
+    cr_assert_eq(explain(model, 2, MODEL_BEST_CLASS, &query, NULL), MODEL_OK);
+    cr_assert_eq(model_classify(query, png.data, png.size, &result, NULL), MODEL_OK);
+    cr_expect_eq(result.predictions[0].class_index, 0);
+    cr_expect_eq(result.explanation.class_index, 0);
+    expect_map(&result.explanation, 16, -4, 0); /* red - blue */
+    model_result_free(&result);
+    model_query_free(query);
+    free(png.data);
+    served_model_unref(model);
+    folder_remove(folder);
+}
+
+/* Nothing behind the features is computed then. */
+Test(explain, map_of_a_given_class) {
+    char *folder = folder_create();
+    graph_write_averaging(folder, (float[]){0, 0});
+    served_model *model = open_model(folder);
+    model_query *query = NULL;
+    model_result result = {0};
+    model_error err = {0};
+    bytes png = color_png();
+    cr_assert_eq(explain(model, 0, 0, &query, NULL), MODEL_OK);
+    const cnn_plan *plan = plan_of(query->plan);
+    for (size_t i = 0; i < cnn_plan_step_count(plan); i++)
+        cr_expect_str_neq(cnn_plan_step(plan, i).op, "GlobalAveragePool");
+    cr_assert_eq(model_classify(query, png.data, png.size, &result, NULL), MODEL_OK);
+    cr_expect_eq(result.explanation.class_index, 0);
+    expect_map(&result.explanation, 16, -4, 0);
+    model_result_free(&result);
+    model_query_free(query);
+    cr_expect_eq(explain(model, 0, 2, &query, &err), MODEL_BAD_REQUEST);
+    cr_expect_not_null(strstr(err.message, "no class 2 to explain"), "%s", err.message);
+    free(png.data);
+    served_model_unref(model);
+    folder_remove(folder);
+}
+
+/* A network without a linear layer: the channels are the classes. */
+Test(explain, channels_that_are_the_classes) {
+    char *folder = folder_create();
+    graph_write_chain(folder, "model.onnx", (const char *const[]){"Softmax"}, 1);
+    served_model *model = open_model(folder);
+    model_query *query = NULL;
+    model_result result = {0};
+    model_query_options options = {
+        .patterns = &(const char *){"image"}, .pattern_count = 1, .explain = true};
+    bytes png = line_png(8, 8, 2, 3);
+    options.explained_class = 2;
+    cr_assert_eq(model_query_create(model, &options, &query, NULL), MODEL_OK);
+    cr_assert_eq(model_classify(query, png.data, png.size, &result, NULL), MODEL_OK);
+    cr_assert_eq(result.feature_count, 1);
+    cr_expect_str_eq(result.explanation.tensor, "image");
+    cr_expect_arr_eq(result.explanation.values, result.features[0].data + 2 * 64,
+                     64 * sizeof(float));
+    model_result_free(&result);
+    model_query_free(query);
+    free(png.data);
+    served_model_unref(model);
+    folder_remove(folder);
+}
+
+Test(explain, other_networks_are_refused) {
+    served_model *model = open_model("digits");
+    model_query *query = NULL;
+    model_error err = {0};
+    cr_expect_eq(explain(model, 1, MODEL_BEST_CLASS, &query, &err), MODEL_BAD_REQUEST);
+    cr_expect_str_eq(err.message,
+                     "there is no class activation map of model 'digits': the network does not end "
+                     "in global average pooling and at most one linear layer; it ends in MaxPool "
+                     "'pool2', Conv 'conv3', Relu 'relu3', Flatten 'flatten', Gemm 'logits'");
+    served_model_unref(model);
+}
+
 /* ---- many at once ------------------------------------------------------------------------- */
 
 typedef struct crowd {
