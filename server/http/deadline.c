@@ -10,8 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SECOND  1000000000ULL
-#define TICK_MS 500
+#define SECOND      1000000000ULL
+#define MILLISECOND 1000000ULL
+#define TICK_MS     500
 
 /* Fields guarded by the lock of `all`. */
 struct deadline {
@@ -39,10 +40,19 @@ static uint64_t allowed_ns(const deadline *d) {
     return d->all->idle_ns + d->received * (SECOND / DEADLINE_MIN_RATE);
 }
 
+/* The end of the input of a connection that is suspended can escape libmicrohttpd, which would then
+ * keep a half-closed connection until it times out. */
+static bool peer_has_ended(const deadline *d, uint64_t now) {
+    char byte;
+    return d->phase == DEADLINE_WAITING && now - d->since_ns > TICK_MS * MILLISECOND &&
+           recv(d->socket, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void end_overdue(deadlines *all) {
     uint64_t now = clock_ns();
     pthread_mutex_lock(&all->lock);
     for (deadline *d = all->first; d; d = d->next) {
+        if (peer_has_ended(d, now)) shutdown(d->socket, SHUT_RD);
         if (d->passed || now - d->since_ns <= allowed_ns(d)) continue;
         d->passed = true;
         shutdown(d->socket, SHUT_RD);

@@ -3,7 +3,8 @@
  *
  * libmicrohttpd closes a connection on which nothing moves. What it does not see is a client that
  * moves just enough: a header per minute, a byte of body per second. A thread watches the open
- * connections and ends the input of one that is too slow, which libmicrohttpd notices.
+ * connections and ends the input of one that is too slow, which libmicrohttpd notices; likewise of
+ * one whose client has ended it unnoticed.
  */
 #ifndef CNNSERVE_DEADLINE_H
 #define CNNSERVE_DEADLINE_H

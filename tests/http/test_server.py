@@ -579,6 +579,7 @@ class Protocol(ServerCase):
         self.assertEqual(answer.count(b'"label":"1"'), 3)
 
     def test_half_closed_client_is_answered(self):
+        """And its connection closed, not kept until it is idle for too long."""
         requests = (b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /v1/models/digits HTTP/1.1\r\nHost: x\r\n\r\n",
                     b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(ONE) + ONE,
                     b"POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(ONE) + ONE)
@@ -586,6 +587,7 @@ class Protocol(ServerCase):
         for s, request in sockets:
             s.sendall(request)
             s.shutdown(socket.SHUT_WR)
+            s.settimeout(30)
         for s, request in sockets:
             self.assertEqual(parse(read_all(s))[0], 404 if b"none" in request else 200, request[:30])
             s.close()
