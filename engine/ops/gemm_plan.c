@@ -1,11 +1,12 @@
 /*
- * Gemm and MatMul with constant right-hand sides on the matrix kernel, and Softmax by rows.
+ * Gemm and MatMul with constant right-hand sides on the matrix kernel (see batched_plan.c for other
+ * MatMuls), and Softmax by rows.
  *
  * A tile is a range of columns: the packed weights are read once, which is what bounds a fully
  * connected layer, and each thread reads its own part.
  */
+#include "ops/batched_plan.h"
 #include "ops/lower.h"
-#include "plan/builder.h"
 
 #include <assert.h>
 #include <string.h>
@@ -144,6 +145,14 @@ cnn_status gemm_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     assert(taken);
     (void)taken;
     return lower_product(b, node, &p, err);
+}
+
+bool matmul_takes(const graph *g, const graph_node *node) {
+    return gemm_takes(g, node) || batched_takes(g, node);
+}
+
+cnn_status matmul_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
+    return gemm_takes(b->g, node) ? gemm_lower(b, node, err) : batched_lower(b, node, err);
 }
 
 /* ---- softmax ---- */

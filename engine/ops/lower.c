@@ -28,7 +28,7 @@ const lowering lowerings[] = {
     {"LayerNormalization", layer_norm_takes, layer_norm_lower, false, false},
     {"LeakyRelu", activation_takes, activation_lower, false, false},
     {"LogSoftmax", softmax_takes, softmax_lower, false, false},
-    {"MatMul", gemm_takes, gemm_lower, true, false},
+    {"MatMul", matmul_takes, matmul_lower, true, false},
     {"MaxPool", pool_takes, pool_lower, false, false},
     {"Mul", binary_takes, binary_lower, true, false},
     {"Pad", pad_takes, pad_lower, false, false},

@@ -27,11 +27,11 @@ extern const lowering lowerings[];
 const lowering *lowering_of(const graph *g, const graph_node *node);
 
 takes_fn activation_takes, batch_normalization_takes, binary_takes, conv_takes, copy_takes,
-    gemm_takes, global_pool_takes, layer_norm_takes, lrn_takes, pad_takes, pool_takes, reduce_takes,
-    softmax_takes, transpose_takes, view_takes;
+    gemm_takes, global_pool_takes, layer_norm_takes, lrn_takes, matmul_takes, pad_takes, pool_takes,
+    reduce_takes, softmax_takes, transpose_takes, view_takes;
 lower_fn activation_lower, batch_normalization_lower, binary_lower, concat_lower, conv_lower,
-    copy_lower, gemm_lower, global_pool_lower, layer_norm_lower, lrn_lower, pad_lower, pool_lower,
-    reduce_lower, softmax_lower, transpose_lower, view_lower;
+    copy_lower, gemm_lower, global_pool_lower, layer_norm_lower, lrn_lower, matmul_lower, pad_lower,
+    pool_lower, reduce_lower, softmax_lower, transpose_lower, view_lower;
 
 /* True for a convolution that kernels run; *h is the padding that it reads around its input. */
 bool conv_wants_halo(const graph *g, const graph_node *node, struct halo *h);

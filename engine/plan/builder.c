@@ -234,6 +234,14 @@ cnn_status plan_alias(plan_builder *b, int from, int to, size_t offset, cnn_erro
     return status;
 }
 
+cnn_status plan_scratch(plan_builder *b, size_t bytes, plan_place *out, cnn_error *err) {
+    if (bytes > GRAPH_MAX_TENSOR_BYTES)
+        return cnn_fail(err, CNN_LIMIT, "%s '%s' needs more than %zu bytes of memory",
+                        b->node->op->name, graph_node_label(b->g, b->node), GRAPH_MAX_TENSOR_BYTES);
+    *out = (plan_place){.buffer = new_buffer(b, bytes)};
+    return out->buffer < 0 ? cnn_fail_memory(err, sizeof(plan_buffer)) : CNN_OK;
+}
+
 /* ---- steps ---- */
 
 plan_step *plan_add_step(plan_builder *b, const char *kernel, tile_fn *tile, size_t tiles,

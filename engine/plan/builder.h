@@ -73,6 +73,9 @@ cnn_status plan_write_blocked(plan_builder *b, int value, plan_blocked *out, cnn
  */
 cnn_status plan_alias(plan_builder *b, int from, int to, size_t offset, cnn_error *err);
 
+/* Memory between two steps of a node. */
+cnn_status plan_scratch(plan_builder *b, size_t bytes, plan_place *out, cnn_error *err);
+
 /*
  * Adds a step of the current node that calls tile(args, i) for i in [0, tiles); copies `args`.
  * Returns it until the next one is added; NULL when out of memory.

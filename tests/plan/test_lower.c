@@ -172,6 +172,13 @@ static int add_split(network *n, const char *op, int x) {
     return y;
 }
 
+static int add_perm(network *n, int x, const int64_t *perm, size_t rank) {
+    graph_node *node;
+    int y = network_node(n, "Transpose", &node, 1, x);
+    graph_add_attr_ints(node, "perm", perm, rank);
+    return y;
+}
+
 static int add_unsqueeze(network *n, const char *op, int x) {
     return network_node(n, op, NULL, 2, x, network_ints(n, 1, (int64_t[]){0}));
 }
@@ -493,14 +500,38 @@ Test(lower, broadcast_of_two_activations) {
     check(&n, network_node(&n, "Mul", NULL, 2, rows, columns), &shape, "Mul", "binary");
 }
 
-/* ---- copies ---- */
+/* ---- products of two activations ---- */
 
-static int add_perm(network *n, int x, const int64_t *perm, size_t rank) {
-    graph_node *node;
-    int y = network_node(n, "Transpose", &node, 1, x);
-    graph_add_attr_ints(node, "perm", perm, rank);
-    return y;
+/* a is made of the input, which is b, by a Transpose of the last axes and a Slice of the first. */
+Test(lower, products_of_two_activations) {
+    static const int64_t firsts[] = {0, 2}; /* all of the first axis, and its last element */
+    for (size_t i = 0; i < 4; i++) {
+        network n;
+        cnn_shape shape = SHAPE(3, 2, 37, 65);
+        network_begin(&n, 90 + i);
+        int x = network_input(&n, &shape);
+        int turned = add_perm(&n, x, (int64_t[]){0, 1, 3, 2}, 4);
+        int part = network_node(&n, "Slice", NULL, 3, turned, network_ints(&n, 1, &firsts[i % 2]),
+                                network_ints(&n, 1, (int64_t[]){9}));
+        int y = i < 2 ? network_node(&n, "MatMul", NULL, 2, part, x)
+                      : network_node(&n, "MatMul", NULL, 2, x, part);
+        check(&n, network_node(&n, "Relu", NULL, 1, y), &shape, "MatMul", "gemm");
+    }
 }
+
+/* One matrix for all, and vectors. */
+Test(lower, products_of_other_ranks) {
+    network n;
+    cnn_shape shape = SHAPE(4, 5, 7), vector = SHAPE(7);
+    network_begin(&n, 95);
+    int x = network_input(&n, &shape);
+    int row = network_node(&n, "Reshape", NULL, 2, network_node(&n, "ReduceMax", NULL, 1, x),
+                           network_ints(&n, 1, (int64_t[]){1}));
+    int spread = network_node(&n, "Expand", NULL, 2, row, network_ints(&n, 1, vector.dims));
+    check(&n, network_node(&n, "MatMul", NULL, 2, x, spread), &shape, "MatMul", "gemm");
+}
+
+/* ---- copies ---- */
 
 /* Every order of four axes, of extents that fill no tile. */
 Test(lower, every_transpose) {
