@@ -3,12 +3,12 @@
 
 static cnn_status (*const passes[])(graph *, cnn_error *) = {
     pass_drop_no_ops,     /* first: no-ops hide neighbours from each other */
+    pass_gelu,            /* before its factors go into neighbours */
     pass_matmul_to_gemm,  /* makes what fold_affine takes */
     pass_fold_pad,        /* Pad into the window behind it */
     pass_fold_affine,     /* BatchNormalization and per-channel arithmetic into Conv and Gemm */
     pass_fold_input,      /* what is left of it, into the Conv behind */
     pass_global_pool,     /* means over whole planes */
-    pass_gelu,            /* makes nodes that fuse_activation takes */
     pass_hard_swish,      /* makes nodes that fuse_activation takes */
     pass_fuse_silu,       /* before fuse_activation, which would take its Sigmoid */
     pass_fuse_residual,   /* before fuse_activation: the sum comes before the activation */

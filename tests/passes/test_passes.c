@@ -869,6 +869,21 @@ Test(gelu, in_every_order) {
         }
 }
 
+/* Its last factor could be the convolution's, too. */
+Test(gelu, between_convolutions) {
+    graph *g = make_graph(17);
+    int x = conv(g, "x", make_input(g, "in", SHAPE(1, 4, 5, 5)), 4, 4, 1, true);
+    int scaled = make(g, "Div", "scaled", 2, x, make_number(g, "root", 1.41421354f));
+    int erf = make(g, "Erf", "erf", 1, scaled);
+    int sum = make(g, "Add", "sum", 2, erf, make_number(g, "one", 1));
+    int inner = make(g, "Mul", "inner", 2, x, sum);
+    int y = make(g, "Mul", "y", 2, inner, make_number(g, "half", 0.5f));
+    output(g, conv(g, "out", y, 4, 3, 1, true));
+    optimise(g);
+    cr_assert_eq(g->node_count, 2);
+    graph_free(g);
+}
+
 Test(gelu, not_with_other_numbers_or_where_somebody_looks) {
     graph *g = gelu_of(0, 0.6f, true);
     optimise(g);
