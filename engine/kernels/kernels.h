@@ -123,6 +123,19 @@ typedef struct rows_tile {
     int n, b, y0, y1;
 } rows_tile;
 
+/* ---- channels of one or more activations in a new order ---- */
+
+#define CHANNELS_MAX_INPUTS 8
+
+typedef struct channel_source {
+    int input, channel;
+} channel_source;
+
+typedef struct channels_args {
+    blocked in[CHANNELS_MAX_INPUTS], out; /* of equal n, h and w; no input is the output */
+    const channel_source *sources;        /* one per channel of the output */
+} channels_args;
+
 /* ---- element-wise ---- */
 
 typedef enum binary_op { BINARY_ADD, BINARY_SUB, BINARY_MUL, BINARY_DIV } binary_op;
@@ -205,6 +218,8 @@ typedef struct gemm_args {
     /* one row; stable (maximum subtracted); `log`: LogSoftmax */                                  \
     X(void, softmax, (const float *in, float *out, size_t count, bool log))                        \
     /* rows [y0, y1) of block b of image n; in: dense NCHW or, `nhwc`, NHWC; extra lanes get 0 */  \
+    /* open lanes get 0 */                                                                         \
+    X(void, channels, (const channels_args *a, const rows_tile *t))                                \
     X(void, block, (const float *in, bool nhwc, const blocked *out, const rows_tile *t))           \
     X(void, unblock, (const blocked *in, float *out, bool nhwc, const rows_tile *t))
 

@@ -386,6 +386,18 @@ static void ref_layer_norm(const float *in, const float *scale, const float *bia
             (float)((in[i] - mean) / sqrt(variance + epsilon) * scale[i] + (bias ? bias[i] : 0));
 }
 
+static void ref_channels(const channels_args *a, const rows_tile *t) {
+    for (int y = t->y0; y < t->y1; y++)
+        for (int x = 0; x < a->out.w; x++)
+            for (int l = 0; l < LANES; l++) {
+                int c = t->b * LANES + l;
+                channel_source s = c < a->out.c ? a->sources[c] : (channel_source){0, 0};
+                float value =
+                    pixel(&a->in[s.input], t->n, s.channel / LANES, y, x)[s.channel % LANES];
+                pixel(&a->out, t->n, t->b, y, x)[l] = c < a->out.c ? value : 0.0f;
+            }
+}
+
 /* Where channel c of pixel (y, x) stands in the dense form of `b`. */
 static size_t dense_index(const blocked *b, bool nhwc, int n, int c, int y, int x) {
     return nhwc ? (((size_t)n * b->h + y) * b->w + x) * b->c + c

@@ -3,6 +3,7 @@
  * compiled with the flags of that set. All it exports is the table kernels_ISA; the kernels are
  * static, so no function compiled with these flags can stand in for one of the same name elsewhere.
  */
+#include "kernels/channels.inc.c"
 #include "kernels/conv.inc.c"
 #include "kernels/depthwise.inc.c"
 #include "kernels/elementwise.inc.c"

@@ -118,7 +118,7 @@ static cnn_status add_copy(plan_builder *b, const view *v, size_t item, const pl
     return CNN_OK;
 }
 
-static bool read_view(const graph *g, const graph_node *node, size_t output, view *out) {
+bool movement_view_in(const graph *g, const graph_node *node, size_t output, view *out) {
     const tensor *in[5];
     assert(node->input_count <= ARRAY_LENGTH(in));
     for (size_t i = 0; i < node->input_count; i++)
@@ -134,7 +134,7 @@ bool copy_takes(const graph *g, const graph_node *node) {
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] >= 0 &&
             (!cnn_shape_elements(&g->values[node->outputs[i]].shape, &elements) || elements == 0 ||
-             !read_view(g, node, i, &v)))
+             !movement_view_in(g, node, i, &v)))
             return false;
     return true;
 }
@@ -143,7 +143,7 @@ static cnn_status lower_output(plan_builder *b, const graph_node *node, size_t i
     int from = node->inputs[0], to = node->outputs[i];
     size_t item = cnn_dtype_size(b->g->values[from].dtype);
     view v;
-    read_view(b->g, node, i, &v);
+    movement_view_in(b->g, node, i, &v);
     join_axes(&v);
     size_t offset = (size_t)v.offset * item;
     bool one_run = v.rank == 1 && (v.strides[0] == 1 || v.count == 1);

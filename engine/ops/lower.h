@@ -26,16 +26,21 @@ extern const lowering lowerings[];
 /* The entry that takes the node; NULL: eval runs it. */
 const lowering *lowering_of(const graph *g, const graph_node *node);
 
-takes_fn activation_takes, batch_normalization_takes, binary_takes, conv_takes, copy_takes,
-    gemm_takes, global_pool_takes, layer_norm_takes, lrn_takes, matmul_takes, pad_takes, pool_takes,
-    reduce_takes, softmax_takes, transpose_takes, view_takes;
-lower_fn activation_lower, batch_normalization_lower, binary_lower, concat_lower, conv_lower,
-    copy_lower, gemm_lower, global_pool_lower, layer_norm_lower, lrn_lower, matmul_lower, pad_lower,
-    pool_lower, reduce_lower, softmax_lower, transpose_lower, view_lower;
+takes_fn activation_takes, batch_normalization_takes, binary_takes, channel_part_takes, conv_takes,
+    copy_takes, gemm_takes, global_pool_takes, layer_norm_takes, lrn_takes, matmul_takes, pad_takes,
+    pool_takes, reduce_takes, softmax_takes, transpose_takes, view_takes;
+lower_fn activation_lower, batch_normalization_lower, binary_lower, channel_part_lower,
+    concat_lower, conv_lower, copy_lower, gemm_lower, global_pool_lower, layer_norm_lower,
+    lrn_lower, matmul_lower, pad_lower, pool_lower, reduce_lower, softmax_lower, transpose_lower,
+    view_lower;
 
 /* True for a convolution that kernels run; *h is the padding that it reads around its input. */
 bool conv_wants_halo(const graph *g, const graph_node *node, struct halo *h);
 /* True for a Concat along the channels whose inputs are whole blocks (the last may be partial). */
 bool concat_by_blocks(const graph *g, const graph_node *node);
+/* True for another Concat along the channels, of few inputs that can be blocked and some that are.
+ */
+bool concat_of_channels(const plan_builder *b, const graph_node *node);
+cnn_status concat_channels(plan_builder *b, const graph_node *node, cnn_error *err);
 
 #endif

@@ -17,5 +17,7 @@ typedef struct movement {
  * SpaceToDepth, Split, Transpose, and of Gather by known indices that are equally far apart.
  */
 bool movement_view(const movement *m, view *out);
+/* Likewise for a node of a graph whose shapes are known. */
+bool movement_view_in(const graph *g, const graph_node *node, size_t output, view *out);
 
 #endif

@@ -137,7 +137,8 @@ static cnn_status lower_plain(plan_builder *b, const graph_node *node, cnn_error
 }
 
 cnn_status concat_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
-    return concat_by_blocks(b->g, node) ? lower_blocks(b, node, err) : lower_plain(b, node, err);
+    if (concat_by_blocks(b->g, node)) return lower_blocks(b, node, err);
+    return concat_of_channels(b, node) ? concat_channels(b, node, err) : lower_plain(b, node, err);
 }
 
 /* ---- Transpose ---- */

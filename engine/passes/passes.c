@@ -8,6 +8,7 @@ static cnn_status (*const passes[])(graph *, cnn_error *) = {
     pass_fold_pad,        /* Pad into the window behind it */
     pass_fold_affine,     /* BatchNormalization and per-channel arithmetic into Conv and Gemm */
     pass_fold_input,      /* what is left of it, into the Conv behind */
+    pass_channel_shuffle, /* three nodes that blocked layout has no form for */
     pass_global_pool,     /* means over whole planes */
     pass_hard_swish,      /* makes nodes that fuse_activation takes */
     pass_fuse_silu,       /* before fuse_activation, which would take its Sigmoid */

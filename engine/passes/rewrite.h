@@ -18,6 +18,7 @@ cnn_status pass_matmul_to_gemm(graph *g, cnn_error *err);
 cnn_status pass_fold_pad(graph *g, cnn_error *err);
 cnn_status pass_fold_affine(graph *g, cnn_error *err);
 cnn_status pass_fold_input(graph *g, cnn_error *err);
+cnn_status pass_channel_shuffle(graph *g, cnn_error *err);
 cnn_status pass_global_pool(graph *g, cnn_error *err);
 cnn_status pass_gelu(graph *g, cnn_error *err);
 cnn_status pass_hard_swish(graph *g, cnn_error *err);

@@ -341,3 +341,53 @@ Test(layout, random_shapes) {
         }
     }
 }
+
+/* ---- channels in a new order ---- */
+
+static void channels_case(const kernel_table *k, channels_args *a, rng *r) {
+    halo pad = {rng_int(r, 0, 1), rng_int(r, 0, 1), rng_int(r, 0, 1), rng_int(r, 0, 1)};
+    tensor_memory got =
+        tensor_memory_create(a->in[0].n, a->out.c, a->in[0].h, a->in[0].w, LANES, pad, true);
+    tensor_memory want = tensor_memory_like(&got);
+    tensor_memory_mark(&got);
+    tensor_memory_mark(&want);
+    for (int n = 0; n < got.view.n; n++)
+        for (int b = 0; b < got.view.blocks; b++)
+            for (int y0 = 0, y1; y0 < got.view.h; y0 = y1) {
+                rows_tile t = {n, b, y0, y1 = rng_int(r, y0 + 1, got.view.h)};
+                a->out = got.view;
+                k->channels(a, &t);
+                a->out = want.view;
+                kernels_reference.channels(a, &t);
+            }
+    tensor_memory_check_same(&got, &want, k->isa);
+    tensor_memory_free(&got);
+    tensor_memory_free(&want);
+}
+
+Test(channels, from_anywhere) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    rng r = rng_seed(26);
+    for (int i = 0; i < 200; i++) {
+        tensor_memory in[CHANNELS_MAX_INPUTS];
+        channel_source sources[100];
+        channels_args a = {.out = {.c = rng_int(&r, 1, 100)}, .sources = sources};
+        int inputs = rng_int(&r, 1, CHANNELS_MAX_INPUTS), n = rng_int(&r, 1, 2);
+        int h = rng_int(&r, 1, 4), w = rng_int(&r, 1, 9);
+        for (int j = 0; j < inputs; j++) {
+            halo pad = {rng_int(&r, 0, 1), rng_int(&r, 0, 1), rng_int(&r, 0, 1), 0};
+            in[j] = tensor_memory_create(n, rng_int(&r, 1, 40), h, w, LANES, pad, true);
+            tensor_memory_randomise(&in[j], &r);
+            a.in[j] = in[j].view;
+        }
+        for (int c = 0; c < a.out.c; c++) {
+            sources[c].input = rng_int(&r, 0, inputs - 1);
+            sources[c].channel = rng_int(&r, 0, a.in[sources[c].input].c - 1);
+        }
+        for (size_t t = 0; t < count; t++)
+            channels_case(all[t], &a, &r);
+        for (int j = 0; j < inputs; j++)
+            tensor_memory_free(&in[j]);
+    }
+}

@@ -599,6 +599,48 @@ Test(fold_input, what_stays) {
     graph_free(g);
 }
 
+/* ---- channel shuffle ---- */
+
+/* Reshape, Transpose, Reshape of six channels in `groups`; the transposed value. */
+static int shuffle(graph *g, int x, int64_t groups, const int64_t *perm, const int64_t *last) {
+    int64_t cut[] = {2, groups, 6 / groups, 4, 5};
+    int a = make(g, "Reshape", "a", 2, x, make_ints(g, "cut", 5, cut));
+    int t = make(g, "Transpose", "t", 1, a);
+    ints(g, "perm", 5, perm);
+    output(g, make(g, "Reshape", "y", 2, t, make_ints(g, "last", 4, last)));
+    return t;
+}
+
+Test(channel_shuffle, becomes_a_gather) {
+    for (int64_t groups = 2; groups <= 3; groups++) {
+        graph *g = make_graph(13);
+        shuffle(g, make_input(g, "x", SHAPE(2, 6, 4, 5)), groups, (int64_t[]){0, 2, 1, 3, 4},
+                (int64_t[]){2, 6, 4, 5});
+        optimise(g);
+        cr_assert_eq(g->node_count, 1);
+        cr_assert_eq(count_ops(g, "Gather"), 1);
+        static const int64_t order[2][6] = {{0, 3, 1, 4, 2, 5}, {0, 2, 4, 1, 3, 5}};
+        const tensor *indices = g->values[find_node(g, "y")->inputs[1]].constant;
+        cr_assert_eq(memcmp(indices->data, order[groups - 2], sizeof(order[0])), 0);
+        graph_free(g);
+    }
+}
+
+Test(channel_shuffle, other_moves_stay) {
+    static const int64_t usual[] = {0, 2, 1, 3, 4}, other[] = {0, 2, 1, 4, 3};
+    static const int64_t same[] = {2, 6, 4, 5}, flat[] = {2, 6, 20, 1};
+    for (int form = 0; form < 3; form++) {
+        graph *g = make_graph(13);
+        int t = shuffle(g, make_input(g, "x", SHAPE(2, 6, 4, 5)), 2, form == 0 ? other : usual,
+                        form == 1 ? flat : same);
+        if (form == 2) output(g, t);
+        optimise(g);
+        cr_assert_eq(count_ops(g, "Transpose"), 1);
+        cr_assert_eq(count_ops(g, "Gather"), 0);
+        graph_free(g);
+    }
+}
+
 /* ---- global pooling ---- */
 
 Test(global_pool, from_reductions) {

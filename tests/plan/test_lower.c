@@ -588,7 +588,36 @@ Test(lower, a_shuffle_of_channels) {
     int turned = add_perm(&n, cut, (int64_t[]){0, 2, 1, 3, 4}, 5);
     int y =
         network_node(&n, "Reshape", NULL, 2, turned, network_ints(&n, 4, (int64_t[]){2, 12, 5, 7}));
-    check(&n, y, &shape, "Transpose", "copy");
+    check(&n, y, &shape, "Gather", "channels");
+}
+
+/* Parts of a blocked activation stay blocked where they are whole channels, and join so. */
+Test(lower, parts_of_channels) {
+    for (int form = 0; form < 4; form++) {
+        network n;
+        graph_node *node;
+        cnn_shape shape = SHAPE(2, 3, 6, 7);
+        network_begin(&n, 31);
+        int w = network_weights(&n, &SHAPE(23, 3, 3, 3), 0.2f);
+        int x = network_node(&n, "Conv", NULL, 2, network_input(&n, &shape), w), y;
+        if (form == 0)
+            y = network_node(&n, "Slice", NULL, 5, x, network_ints(&n, 1, (int64_t[]){21}),
+                             network_ints(&n, 1, (int64_t[]){2}),
+                             network_ints(&n, 1, (int64_t[]){1}),
+                             network_ints(&n, 1, (int64_t[]){-2}));
+        else if (form == 1)
+            y = network_node(&n, "Gather", &node, 2, x,
+                             network_ints(&n, 4, (int64_t[]){17, 0, -1, 17}));
+        else if (form == 2)
+            y = network_node(&n, "Concat", &node, 2, x, x);
+        else
+            y = network_node(&n, "Slice", NULL, 4, x, network_ints(&n, 2, (int64_t[]){3, 1}),
+                             network_ints(&n, 2, (int64_t[]){9, 3}),
+                             network_ints(&n, 2, (int64_t[]){1, 2}));
+        if (form == 1 || form == 2) graph_add_attr_int(node, "axis", 1);
+        static const char *const ops[] = {"Slice", "Gather", "Concat", "Slice"};
+        check(&n, y, &shape, ops[form], form < 3 ? "channels" : "copy");
+    }
 }
 
 /* ---- padding ---- */
