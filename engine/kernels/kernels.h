@@ -93,20 +93,67 @@ typedef struct depthwise_args {
     act_params act;
 } depthwise_args;
 
-/* ---- pooling over windows ---- */
+/* ---- pooling over windows; docs/pooling.md has the formulas ---- */
 
 /* Poolings that take logarithms count only numbers from here on, the least normal float. */
-#define POOL_LEAST 0x1p-126
+#define POOL_LEAST 0x1p-126f
 /* The largest shape parameter that is fitted; equal numbers give it. */
-#define POOL_MAX_SHAPE 1e6
+#define POOL_MAX_SHAPE 1e6f
 
+typedef enum pool_kind {
+    POOL_MAX,
+    POOL_SUM,
+    POOL_AVERAGE,
+    POOL_LP,
+    POOL_MIXED,
+    POOL_STOCHASTIC,
+    POOL_ENTROPY,
+    POOL_GAMMA,
+    POOL_WEIBULL,
+} pool_kind;
+
+/*
+ * Of a window without cells the maximum is -infinity (0 in lanes beyond C), everything else 0.
+ * Sums are float32: what they are made of (squares, x ln x) must not leave its range.
+ */
 typedef struct pool_args {
     blocked in, out;
+    pool_kind kind;
+    /*
+     * The image is cut into out.h x out.w bins, bin i of an axis from floor(i in / out) up to
+     * ceil((i + 1) in / out); what describes sliding windows is not read. One bin: global pooling.
+     */
+    bool bins;
     int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
     int pad_top, pad_left;     /* not in the halo: windows are clipped to the image */
     int pad_bottom, pad_right; /* count_include_pad counts cells up to these */
     bool count_include_pad;    /* average only */
+    int p;                     /* Lp: at least 1 */
+    const float *alpha;        /* mixed: the maximum's part, out.blocks * 16 floats */
+    /* max: positions of the maxima in the dense (N, C, H, W) input, -1 where there is none; dense
+     * (N, C, H, W) of `out`. NULL: not wanted. */
+    int64_t *indices;
+    bool column_major; /* the indices count planes by columns */
+    blocked scale;     /* gamma, Weibull: the second parameter; as `out`. `data` NULL: not wanted */
 } pool_args;
+
+/* Values back to where the maxima were: out is zero but for out[indices[i]] = in[i]. */
+typedef struct unpool_args {
+    blocked in, out;
+    const int64_t *indices;     /* dense (N, C, H, W) of `in` */
+    int64_t pooled_h, pooled_w; /* of the planes that they count in, at most out's */
+} unpool_args;
+
+/* ---- pooling over regions of interest; `out` has an image for each ---- */
+
+typedef struct roi_args {
+    blocked in, out;
+    const float *rois;     /* RoIAlign: (R, 4) x1 y1 x2 y2; max: (R, 5) with the image before */
+    const int64_t *images; /* RoIAlign only: (R) */
+    float spatial_scale;
+    int sampling_ratio;       /* RoIAlign: points on each axis of a bin; 0: by the bin's size */
+    bool half_pixel, largest; /* RoIAlign: coordinates; maximum instead of mean */
+} roi_args;
 
 /* ---- one level of a discrete wavelet transform ---- */
 
@@ -117,6 +164,14 @@ typedef struct wavelet_filters {
     int taps; /* even */
     float low[WAVELET_MAX_TAPS], high[WAVELET_MAX_TAPS];
 } wavelet_filters;
+
+/* Bit 0 of a band's number: high along rows; bit 1: along columns. */
+#define WAVELET_BANDS 4
+
+typedef struct wavelet_args {
+    blocked in, out[WAVELET_BANDS]; /* out: ceil(h / 2) x ceil(w / 2); `data` NULL: not wanted */
+    wavelet_filters filters;
+} wavelet_args;
 
 /* Rows [y0, y1) of block `b` of image `n`, for depthwise, pooling and element-wise kernels. */
 typedef struct rows_tile {
@@ -182,11 +237,11 @@ typedef struct gemm_args {
      * scratch: winograd_scratch_floats(a, m, t), aligned to CNN_ALIGN */                          \
     X(void, winograd, (const conv_args *a, int m, const winograd_tile *t, float *scratch))         \
     X(void, depthwise, (const depthwise_args *a, const rows_tile *t))                              \
-    X(void, pool_max, (const pool_args *a, const rows_tile *t))                                    \
-    X(void, pool_average, (const pool_args *a, const rows_tile *t))                                \
-    /* out: 16 floats: the mean or maximum of each lane over block b of image n */                 \
-    X(void, global_average, (const blocked *in, int n, int b, float *out))                         \
-    X(void, global_max, (const blocked *in, int n, int b, float *out))                             \
+    X(void, pool, (const pool_args *a, const rows_tile *t))                                        \
+    X(void, unpool, (const unpool_args *a, int n, int b))                                          \
+    X(void, roi_max, (const roi_args *a, const rows_tile *t))                                      \
+    X(void, roi_align, (const roi_args *a, const rows_tile *t))                                    \
+    X(void, wavelet, (const wavelet_args *a, const rows_tile *t))                                  \
     X(void, lrn, (const lrn_args *a, int n, int y0, int y1))                                       \
     X(void, unary, (const float *in, float *out, size_t count, act_params act))                    \
     /* out[i] = act(a[i] op b[i]) */                                                               \

@@ -3,6 +3,7 @@
  * double. Tests hold each instruction set's kernels against these. Speed does not matter here.
  */
 #include "kernels/kernels.h"
+#include "kernels/roi.h"
 #include "kernels/winograd.h"
 
 #include <assert.h>
@@ -188,67 +189,332 @@ static void ref_depthwise(const depthwise_args *a, const rows_tile *t) {
             }
 }
 
+/* ---- pooling ---- */
+
+/* The rows or columns of a window: `count` positions from `start`, `step` apart. */
+typedef struct span {
+    int start, count, step, size; /* size: of the image */
+    int padded;                   /* of the image and its padding behind */
+} span;
+
+static span bin_span(int i, int in, int out) {
+    int start = (int)floor((double)i * in / out), end = (int)ceil((i + 1.0) * in / out);
+    return (span){start, end - start, 1, in, in};
+}
+
+static span rows_of(const pool_args *a, int y) {
+    if (a->bins) return bin_span(y, a->in.h, a->out.h);
+    return (span){y * a->stride_h - a->pad_top, a->kernel_h, a->dilation_h, a->in.h,
+                  a->in.h + a->pad_bottom};
+}
+
+static span columns_of(const pool_args *a, int x) {
+    if (a->bins) return bin_span(x, a->in.w, a->out.w);
+    return (span){x * a->stride_w - a->pad_left, a->kernel_w, a->dilation_w, a->in.w,
+                  a->in.w + a->pad_right};
+}
+
+/* One lane of a window. */
 typedef struct window {
-    double sum;
-    float max;
-    int real, padded; /* cells within the image; within the image and its padding */
+    const pool_args *a;
+    const rows_tile *t;
+    int lane;
+    span y, x;
 } window;
 
-/* One lane of the window that starts at (y0, x0) of the image. */
-static window pool_window(const pool_args *a, const rows_tile *t, int lane, int y0, int x0) {
-    window w = {.max = -INFINITY};
-    for (int ky = 0; ky < a->kernel_h; ky++)
-        for (int kx = 0; kx < a->kernel_w; kx++) {
-            int y = y0 + ky * a->dilation_h, x = x0 + kx * a->dilation_w;
-            w.padded += y < a->in.h + a->pad_bottom && x < a->in.w + a->pad_right;
-            if (y < 0 || y >= a->in.h || x < 0 || x >= a->in.w) continue;
-            float value = pixel(&a->in, t->n, t->b, y, x)[lane];
-            w.real++;
-            w.sum += value;
-            if (value > w.max) w.max = value;
+/* Calls visit(state, x, position) for each cell within the image, in order. */
+typedef void visit_fn(void *state, double x, int y_at, int x_at);
+static void visit_cells(const window *w, visit_fn *visit, void *state) {
+    for (int i = 0; i < w->y.count; i++)
+        for (int j = 0; j < w->x.count; j++) {
+            int y = w->y.start + i * w->y.step, x = w->x.start + j * w->x.step;
+            if (y < 0 || y >= w->y.size || x < 0 || x >= w->x.size) continue;
+            visit(state, pixel(&w->a->in, w->t->n, w->t->b, y, x)[w->lane], y, x);
         }
-    return w;
 }
 
-static void ref_pool_max(const pool_args *a, const rows_tile *t) {
-    for (int y = t->y0; y < t->y1; y++)
-        for (int x = 0; x < a->out.w; x++)
-            for (int l = 0; l < a->out.lanes; l++)
-                pixel(&a->out, t->n, t->b, y, x)[l] =
-                    pool_window(a, t, l, y * a->stride_h - a->pad_top,
-                                x * a->stride_w - a->pad_left)
-                        .max;
+typedef struct tally {
+    double cells, sum, absolute, squares, powers, p;
+    double positive, positive_squares; /* stochastic */
+    double share, share_logs;          /* entropy */
+    double max;                        /* of what is not NaN */
+    int max_y, max_x;                  /* -1: there is none */
+} tally;
+
+static void tally_cell(void *state, double x, int y_at, int x_at) {
+    tally *t = state;
+    t->cells++;
+    t->sum += x;
+    t->absolute += fabs(x);
+    t->squares += x * x;
+    t->powers += pow(fabs(x), t->p);
+    if (x > 0) {
+        t->positive += x;
+        t->positive_squares += x * x;
+    }
+    if (x >= POOL_LEAST) {
+        t->share += x;
+        t->share_logs += x * log(x);
+    }
+    if (x > t->max || (!isnan(x) && t->max_y < 0)) {
+        t->max = x;
+        t->max_y = y_at;
+        t->max_x = x_at;
+    }
 }
 
-static void ref_pool_average(const pool_args *a, const rows_tile *t) {
+static int padded_cells(const span *s) {
+    int count = 0;
+    for (int i = 0; i < s->count; i++)
+        count += s->start + i * s->step < s->padded;
+    return count;
+}
+
+/* ---- likelihood: the equations of docs/pooling.md by bisection ---- */
+
+typedef struct likelihood {
+    bool weibull;
+    double count, mean, logs; /* of the sample; the mean of ln(x / mean) */
+    double k, weight, first;  /* sums of (x / mean)^k, and of that times ln(x / mean) */
+} likelihood;
+
+static bool in_sample(double x) {
+    return x >= POOL_LEAST && x < INFINITY;
+}
+
+static void add_mean(void *state, double x, int y, int x_at) {
+    likelihood *l = state;
+    (void)y;
+    (void)x_at;
+    l->count += in_sample(x);
+    l->mean += in_sample(x) ? x : 0;
+}
+
+static void add_logs(void *state, double x, int y, int x_at) {
+    likelihood *l = state;
+    (void)y;
+    (void)x_at;
+    if (in_sample(x)) l->logs += log(x / l->mean) / l->count;
+}
+
+static void add_powers(void *state, double x, int y, int x_at) {
+    likelihood *l = state;
+    (void)y;
+    (void)x_at;
+    if (!in_sample(x)) return;
+    l->weight += pow(x / l->mean, l->k);
+    l->first += pow(x / l->mean, l->k) * log(x / l->mean);
+}
+
+static double digamma(double k) {
+    double sum = 0;
+    while (k < 30) {
+        sum -= 1 / k;
+        k += 1;
+    }
+    return sum + log(k) - 0.5 / k - 1 / (12 * k * k) + 1 / (120 * pow(k, 4));
+}
+
+/* Positive as long as k is too small. */
+static double too_small(likelihood *l, const window *w, double k) {
+    if (!l->weibull) return log(k) - digamma(k) + l->logs;
+    l->k = k;
+    l->weight = l->first = 0;
+    visit_cells(w, add_powers, l);
+    return isfinite(l->weight) ? 1 / k - l->first / l->weight + l->logs : -1;
+}
+
+static double fit(const window *w, bool weibull, double *scale) {
+    likelihood l = {.weibull = weibull};
+    double low = 1e-6, high = POOL_MAX_SHAPE;
+    visit_cells(w, add_mean, &l);
+    *scale = 0;
+    if (l.count == 0) return 0;
+    l.mean /= l.count;
+    visit_cells(w, add_logs, &l);
+    for (int i = 0; i < 100; i++) {
+        double middle = sqrt(low * high);
+        if (too_small(&l, w, middle) > 0)
+            low = middle;
+        else
+            high = middle;
+    }
+    too_small(&l, w, low);
+    *scale = weibull ? l.mean * pow(l.weight / l.count, 1 / low) : l.mean / low;
+    return low;
+}
+
+/* ---- */
+
+static double pool_value(const window *w, double *scale) {
+    const pool_args *a = w->a;
+    tally t = {.p = a->p, .max = -INFINITY, .max_y = -1};
+    if (a->kind == POOL_GAMMA || a->kind == POOL_WEIBULL)
+        return fit(w, a->kind == POOL_WEIBULL, scale);
+    visit_cells(w, tally_cell, &t);
+    switch (a->kind) {
+    case POOL_MAX:
+        return t.max;
+    case POOL_SUM:
+        return t.sum;
+    case POOL_AVERAGE:
+        if (a->count_include_pad) t.cells = padded_cells(&w->y) * padded_cells(&w->x);
+        return t.sum / MAX(t.cells, 1);
+    case POOL_LP:
+        return pow(t.powers, 1.0 / a->p);
+    case POOL_MIXED: {
+        double alpha = a->alpha[w->t->b * LANES + w->lane];
+        return t.cells > 0 ? alpha * t.max + (1 - alpha) * t.sum / t.cells : 0;
+    }
+    case POOL_STOCHASTIC:
+        return t.positive > 0 ? t.positive_squares / t.positive : 0;
+    default:
+        return t.share > 0 ? fmax(0, log(t.share) - t.share_logs / t.share) : 0;
+    }
+}
+
+/* in and out are (N, C, H, W) */
+static int64_t max_index(const window *w, int c) {
+    const blocked *in = &w->a->in;
+    tally t = {.max = -INFINITY, .max_y = -1};
+    visit_cells(w, tally_cell, &t);
+    if (t.max_y < 0) return -1;
+    int64_t plane = (int64_t)w->t->n * in->c + c;
+    return plane * in->h * in->w +
+           (w->a->column_major ? t.max_y + t.max_x * in->h : t.max_y * in->w + t.max_x);
+}
+
+static void ref_pool(const pool_args *a, const rows_tile *t) {
     for (int y = t->y0; y < t->y1; y++)
         for (int x = 0; x < a->out.w; x++)
-            for (int l = 0; l < a->out.lanes; l++) {
-                window w = pool_window(a, t, l, y * a->stride_h - a->pad_top,
-                                       x * a->stride_w - a->pad_left);
-                int count = a->count_include_pad ? w.padded : w.real;
-                pixel(&a->out, t->n, t->b, y, x)[l] = (float)(w.sum / MAX(count, 1));
+            for (int l = 0; l < LANES; l++) {
+                window w = {a, t, l, rows_of(a, y), columns_of(a, x)};
+                int c = t->b * LANES + l;
+                double scale = 0, value = pool_value(&w, &scale);
+                if (c >= a->out.c && isinf(value)) value = 0;
+                pixel(&a->out, t->n, t->b, y, x)[l] = (float)value;
+                if (a->scale.data) pixel(&a->scale, t->n, t->b, y, x)[l] = (float)scale;
+                if (a->indices && c < a->out.c)
+                    a->indices[(((size_t)t->n * a->out.c + c) * a->out.h + y) * a->out.w + x] =
+                        max_index(&w, c);
             }
 }
 
-static void ref_global_average(const blocked *in, int n, int b, float *out) {
-    for (int l = 0; l < LANES; l++) {
-        double sum = 0;
-        for (int y = 0; y < in->h; y++)
-            for (int x = 0; x < in->w; x++)
-                sum += pixel(in, n, b, y, x)[l];
-        out[l] = (float)(sum / ((double)in->h * in->w));
-    }
+/* in is (N, C, H, W), out (N, C, H', W') */
+static void ref_unpool(const unpool_args *a, int n, int b) {
+    for (int y = 0; y < a->out.h; y++)
+        for (int x = 0; x < a->out.w; x++)
+            for (int l = 0; l < LANES; l++)
+                pixel(&a->out, n, b, y, x)[l] = 0;
+    for (int c = b * LANES; c < MIN(a->in.c, (b + 1) * LANES); c++)
+        for (int y = 0; y < a->in.h; y++)
+            for (int x = 0; x < a->in.w; x++) {
+                int64_t plane = (int64_t)n * a->in.c + c, size = a->pooled_h * a->pooled_w;
+                int64_t index = a->indices[(plane * a->in.h + y) * a->in.w + x];
+                if (index < 0 || index / size != plane) continue;
+                index %= size;
+                pixel(&a->out, n, b, (int)(index / a->pooled_w),
+                      (int)(index % a->pooled_w))[c % LANES] = pixel(&a->in, n, b, y, x)[c % LANES];
+            }
 }
 
-static void ref_global_max(const blocked *in, int n, int b, float *out) {
-    for (int l = 0; l < LANES; l++) {
-        out[l] = -INFINITY;
-        for (int y = 0; y < in->h; y++)
-            for (int x = 0; x < in->w; x++)
-                if (pixel(in, n, b, y, x)[l] > out[l]) out[l] = pixel(in, n, b, y, x)[l];
-    }
+/* ---- regions of interest: out is (R, C, height, width) ---- */
+
+static double roi_max_value(const roi_args *a, const rows_tile *t, int y, int x, int lane) {
+    const float *roi = a->rois + (size_t)t->n * 5;
+    double scale = a->spatial_scale, most = -INFINITY;
+    int64_t image = int_of_double(roi[0]), y0, y1, x0, x1;
+    roi_bin_range(roi[2] * scale, roi[4] * scale, y, a->out.h, a->in.h, &y0, &y1);
+    roi_bin_range(roi[1] * scale, roi[3] * scale, x, a->out.w, a->in.w, &x0, &x1);
+    if (image < 0 || image >= a->in.n || y0 >= y1 || x0 >= x1) return 0;
+    for (int64_t i = y0; i < y1; i++)
+        for (int64_t j = x0; j < x1; j++)
+            most = fmax(most, pixel(&a->in, (int)image, t->b, (int)i, (int)j)[lane]);
+    return most;
 }
+
+static void ref_roi_max(const roi_args *a, const rows_tile *t) {
+    for (int y = t->y0; y < t->y1; y++)
+        for (int x = 0; x < a->out.w; x++)
+            for (int l = 0; l < LANES; l++)
+                pixel(&a->out, t->n, t->b, y, x)[l] = (float)roi_max_value(a, t, y, x, l);
+}
+
+/* The weighted pixels around a point, added or the largest of them. */
+static double roi_sample(const roi_args *a, int image, int b, int lane, const roi_point *y,
+                         const roi_point *x) {
+    double sum = 0, most = -INFINITY;
+    for (int i = 0; i < 4; i++) {
+        int row = (int)(i < 2 ? y->low : y->high), column = (int)(i % 2 ? x->high : x->low);
+        double weight = (i < 2 ? 1 - y->weight : y->weight) * (i % 2 ? x->weight : 1 - x->weight);
+        double value = weight * pixel(&a->in, image, b, row, column)[lane];
+        sum += value;
+        most = fmax(most, value);
+    }
+    return a->largest ? most : sum;
+}
+
+static double roi_align_value(const roi_args *a, const rows_tile *t, int bin_y, int bin_x,
+                              int lane) {
+    const float *roi = a->rois + (size_t)t->n * 4;
+    double scale = a->spatial_scale, half = a->half_pixel ? 0.5 : 0, sum = 0, most = -INFINITY;
+    roi_axis v = roi_axis_of(roi[1] * scale - half, roi[3] * scale - half, a->out.h,
+                             a->sampling_ratio, a->half_pixel, a->in.h);
+    roi_axis h = roi_axis_of(roi[0] * scale - half, roi[2] * scale - half, a->out.w,
+                             a->sampling_ratio, a->half_pixel, a->in.w);
+    int64_t image = a->images[t->n];
+    if (image < 0 || image >= a->in.n || v.grid * h.grid == 0) return 0;
+    for (int64_t i = 0; i < v.grid; i++)
+        for (int64_t j = 0; j < h.grid; j++) {
+            roi_point y, x;
+            double value = 0;
+            if (roi_point_of(&v, bin_y, i, &y) && roi_point_of(&h, bin_x, j, &x))
+                value = roi_sample(a, (int)image, t->b, lane, &y, &x);
+            sum += value;
+            most = fmax(most, value);
+        }
+    return a->largest ? most : sum / (double)(v.grid * h.grid);
+}
+
+static void ref_roi_align(const roi_args *a, const rows_tile *t) {
+    for (int y = t->y0; y < t->y1; y++)
+        for (int x = 0; x < a->out.w; x++)
+            for (int l = 0; l < LANES; l++)
+                pixel(&a->out, t->n, t->b, y, x)[l] = (float)roi_align_value(a, t, y, x, l);
+}
+
+/* ---- wavelets ---- */
+
+static int wavelet_cell(int o, int tap, int taps, int size) {
+    int period = size + size % 2;
+    return MIN((2 * o + taps / 2 - tap + 64 * period) % period, size - 1);
+}
+
+/* in is (N, C, H, W), each band (N, C, ceil(H / 2), ceil(W / 2)) */
+static double wavelet_value(const wavelet_args *a, const rows_tile *t, int band, int y, int x,
+                            int lane) {
+    const wavelet_filters *f = &a->filters;
+    double sum = 0;
+    for (int i = 0; i < f->taps; i++)
+        for (int j = 0; j < f->taps; j++) {
+            double weight =
+                (double)(band & 2 ? f->high : f->low)[i] * (double)(band & 1 ? f->high : f->low)[j];
+            sum += weight * pixel(&a->in, t->n, t->b, wavelet_cell(y, i, f->taps, a->in.h),
+                                  wavelet_cell(x, j, f->taps, a->in.w))[lane];
+        }
+    return sum;
+}
+
+static void ref_wavelet(const wavelet_args *a, const rows_tile *t) {
+    for (int band = 0; band < WAVELET_BANDS; band++)
+        for (int y = t->y0; a->out[band].data && y < t->y1; y++)
+            for (int x = 0; x < a->out[band].w; x++)
+                for (int l = 0; l < LANES; l++)
+                    pixel(&a->out[band], t->n, t->b, y, x)[l] =
+                        (float)wavelet_value(a, t, band, y, x, l);
+}
+
+/* ---- */
 
 static float lrn_value(const lrn_args *a, int n, int c, int y, int x) {
     int first = MAX(0, c - (a->size - 1) / 2), last = MIN(a->in.c - 1, c + a->size / 2);

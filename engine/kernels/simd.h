@@ -105,6 +105,10 @@ INLINE vec vec_min(vec a, vec b) {
 #endif
 }
 
+INLINE vec vec_abs(vec v) {
+    return (vec)((vec_int)v & INT32_MAX);
+}
+
 INLINE vec vec_sqrt(vec v) {
 #ifdef SIMD_X86
     return SIMD_X86(sqrt_ps)(v);
@@ -177,6 +181,19 @@ INLINE vec vec_exp(vec x) {
     return y * scale_a * scale_b;
 }
 
+/* (ln(1 + f) - f + f^2 / 2) / f^2, of degree 8 in f and 0 at 0; see vec_log. */
+INLINE vec vec_log_rest(vec f) {
+    vec q = f * 0.0697161183f - 0.114797339f;
+    q = q * f + 0.116854198f;
+    q = q * f - 0.124256872f;
+    q = q * f + 0.142490581f;
+    q = q * f - 0.166678026f;
+    q = q * f + 0.200007156f;
+    q = q * f - 0.24999997f;
+    q = q * f + 0.333333313f;
+    return f * q;
+}
+
 /*
  * Natural logarithm of positive, finite, normal x to 2 ulp.
  *
@@ -189,16 +206,8 @@ INLINE vec vec_log(vec x) {
     vec_int exponent = bits >> 23;
     vec f = (vec)((bits & 0x7fffff) + 0x3f3504f3) - 1.0f;
     vec e = __builtin_convertvector(exponent, vec);
-    vec q = f * 0.0697161183f - 0.114797339f;
-    q = q * f + 0.116854198f;
-    q = q * f - 0.124256872f;
-    q = q * f + 0.142490581f;
-    q = q * f - 0.166678026f;
-    q = q * f + 0.200007156f;
-    q = q * f - 0.24999997f;
-    q = q * f + 0.333333313f;
     vec square = f * f;
-    vec tail = square * (f * q) + e * 1.42860677e-6f;
+    vec tail = square * vec_log_rest(f) + e * 1.42860677e-6f;
     tail = tail - square * 0.5f;
     return e * 0.693145752f + (f + tail);
 }

@@ -12,7 +12,9 @@
 #include "kernels/lrn.inc.c"
 #include "kernels/pool.inc.c"
 #include "kernels/reduce.inc.c"
+#include "kernels/roi.inc.c"
 #include "kernels/softmax.inc.c"
+#include "kernels/wavelet.inc.c"
 #include "kernels/winograd.inc.c"
 
 #define TABLE_JOIN(a, b)  a##b

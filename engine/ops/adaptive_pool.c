@@ -6,8 +6,6 @@
 #include "ops/families.h"
 #include "ops/pool_window.h"
 
-#define MAX_LEVEL 256 /* bins on an axis */
-
 /* ---- one grid of bins ---- */
 
 /* The numbers of bins on each axis; one number goes for all. */
@@ -74,9 +72,9 @@ static cnn_status pyramid_infer(graph *g, graph_node *node, cnn_error *err) {
     if (levels.count == 0)
         return op_fail(node, err, CNN_INVALID_MODEL, "attribute levels is empty");
     for (size_t l = 0; l < levels.count; l++) {
-        if (levels.values[l] < 1 || levels.values[l] > MAX_LEVEL)
+        if (levels.values[l] < 1 || levels.values[l] > POOL_MAX_LEVEL)
             return op_fail(node, err, CNN_INVALID_MODEL, "attribute levels: %lld is not in 1 to %d",
-                           (long long)levels.values[l], MAX_LEVEL);
+                           (long long)levels.values[l], POOL_MAX_LEVEL);
         bins += level_bins(levels.values[l], x->shape.rank - 2);
     }
     cnn_shape out = {2, {x->shape.dims[0], x->shape.dims[1] * bins}};

@@ -129,16 +129,17 @@ ALWAYS_INLINE tilt take_tilt(cnn_dtype type, const pooling *p, const tensor *x, 
 ALWAYS_INLINE fit fit_weibull(cnn_dtype type, const pooling *p, const tensor *x, const spot *s) {
     sample t = take_sample(type, p, x, s);
     if (t.count == 0) return (fit){0, 0};
-    double spread, most, k = POOL_MAX_SHAPE, step = 1;
+    double spread, most, step = 1;
     take_spread(type, p, x, s, &t, &spread, &most);
-    bool varied = spread * POOL_MAX_SHAPE > SPREAD_OF_ONE;
-    if (varied) k = SPREAD_OF_ONE / spread;
+    double k = MIN(SPREAD_OF_ONE / spread, POOL_MAX_SHAPE);
     tilt a = take_tilt(type, p, x, s, &t, k, most);
-    for (int i = 0; varied && i < STEPS && fabs(step) > 1e-12; i++) {
+    for (int i = 0; i < STEPS && fabs(step) > 1e-12; i++) {
         double variance = MAX(a.second - a.first * a.first, 0);
         step = (1 - k * a.first) / (k * a.first + k * k * variance);
         step = MIN(MAX(step, -1), 1);
-        k = MIN(k * exp(step), POOL_MAX_SHAPE);
+        double next = MIN(k * exp(step), POOL_MAX_SHAPE);
+        if (next == k) break;
+        k = next;
         a = take_tilt(type, p, x, s, &t, k, most);
     }
     return (fit){k, t.mean * exp(t.log_mean + most + log(a.weight) / k)};

@@ -45,6 +45,8 @@ cnn_status pool_infer_shape(const graph *g, const graph_node *node, type_set typ
 /* The infer of a node whose one output has the input's type, floating-point. */
 cnn_status pool_infer(graph *g, graph_node *node, cnn_error *err);
 
+#define POOL_MAX_LEVEL 256 /* bins on an axis of a pyramid */
+
 /* Attribute p of an Lp norm is at least 1. */
 cnn_status pool_infer_norm(const graph_node *node, cnn_error *err);
 

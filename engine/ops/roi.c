@@ -2,13 +2,14 @@
  * RoiAlign and MaxRoiPool: a fixed-size extract of each region of interest.
  *
  * The regions are data and not trusted: those of an image that does not exist give zeros, and the
- * sampling grid is bounded by MAX_GRID points a bin and axis.
+ * sampling grid is bounded by ROI_MAX_GRID points a bin and axis.
  */
+#include "ops/roi.h"
+
+#include "kernels/roi.h"
 #include "ops/eval.h"
 #include "ops/families.h"
 #include "ops/infer.h"
-
-#define MAX_GRID 1024
 
 /* x is (N, C, H, W), the regions are (R, columns), y is (R, C, height, width) */
 static cnn_status roi_shapes(graph *g, graph_node *node, int64_t columns, int64_t height,
@@ -50,65 +51,36 @@ static cnn_status align_infer(graph *g, graph_node *node, cnn_error *err) {
                        "half_pixel nor output_half_pixel",
                        transform);
     int64_t ratio = graph_attr_int(node, "sampling_ratio", 0);
-    if (ratio >= 0 && ratio <= MAX_GRID) return CNN_OK;
+    if (ratio >= 0 && ratio <= ROI_MAX_GRID) return CNN_OK;
     return op_fail(node, err, CNN_LIMIT, "attribute sampling_ratio is %lld, but must be 0 to %d",
-                   (long long)ratio, MAX_GRID);
-}
-
-/* A region on one axis: bins of `size`, each sampled at `grid` points. */
-typedef struct bins {
-    double start, size;
-    int64_t grid;
-    int64_t extent; /* of the input */
-} bins;
-
-static bins bins_of(double start, double end, int64_t count, int64_t ratio, bool half_pixel,
-                    int64_t extent) {
-    double length = half_pixel ? end - start : MAX(end - start, 1);
-    double grid = ratio > 0 ? (double)ratio : ceil(length / (double)count);
-    return (bins){start, length / (double)count, int_of_double(MIN(MAX(grid, 0), (double)MAX_GRID)),
-                  extent};
-}
-
-/* The two pixels around a point and the weight of the second; false beyond the input. */
-static bool neighbours(double at, int64_t extent, int64_t *low, int64_t *high, double *weight) {
-    if (!(at >= -1 && at <= (double)extent)) return false;
-    at = MAX(at, 0);
-    *low = MIN((int64_t)at, extent - 1);
-    *high = MIN(*low + 1, extent - 1);
-    *weight = *low == extent - 1 ? 0 : at - (double)*low;
-    return true;
-}
-
-static double bin_point(const bins *b, int64_t bin, int64_t i) {
-    return b->start + (double)bin * b->size + ((double)i + 0.5) * b->size / (double)b->grid;
+                   (long long)ratio, ROI_MAX_GRID);
 }
 
 /* Bilinear sample, or, as ONNX has it for max, the largest of the four weighted pixels. */
-static double sample(const tensor *x, size_t plane, int64_t width, const int64_t row[2],
-                     const int64_t column[2], double down, double right, bool largest) {
-    double weights[] = {(1 - down) * (1 - right), (1 - down) * right, down * (1 - right),
-                        down * right};
+static double sample(const tensor *x, size_t plane, int64_t width, const roi_point *v,
+                     const roi_point *h, bool largest) {
+    double weights[] = {(1 - v->weight) * (1 - h->weight), (1 - v->weight) * h->weight,
+                        v->weight * (1 - h->weight), v->weight * h->weight};
     double sum = 0, most = -INFINITY;
     for (int i = 0; i < 4; i++) {
-        size_t at = plane + (size_t)(row[i / 2] * width + column[i % 2]);
-        double value = weights[i] * real_at(x->dtype, x->data, at);
+        int64_t row = i < 2 ? v->low : v->high, column = i % 2 ? h->high : h->low;
+        double value =
+            weights[i] * real_at(x->dtype, x->data, plane + (size_t)(row * width + column));
         sum += value;
         most = MAX(most, value);
     }
     return largest ? most : sum;
 }
 
-static double align_bin(const tensor *x, size_t plane, const bins *v, const bins *h, int64_t bin_y,
-                        int64_t bin_x, bool largest) {
+static double align_bin(const tensor *x, size_t plane, const roi_axis *v, const roi_axis *h,
+                        int64_t bin_y, int64_t bin_x, bool largest) {
     double sum = 0, most = -INFINITY;
     for (int64_t iy = 0; iy < v->grid; iy++)
         for (int64_t ix = 0; ix < h->grid; ix++) {
-            int64_t row[2], column[2];
-            double down, right, value = 0;
-            if (neighbours(bin_point(v, bin_y, iy), v->extent, &row[0], &row[1], &down) &&
-                neighbours(bin_point(h, bin_x, ix), h->extent, &column[0], &column[1], &right))
-                value = sample(x, plane, h->extent, row, column, down, right, largest);
+            roi_point row, column;
+            double value = 0;
+            if (roi_point_of(v, bin_y, iy, &row) && roi_point_of(h, bin_x, ix, &column))
+                value = sample(x, plane, h->extent, &row, &column, largest);
             sum += value;
             most = MAX(most, value);
         }
@@ -116,19 +88,23 @@ static double align_bin(const tensor *x, size_t plane, const bins *v, const bins
     return largest ? (v->grid * h->grid > 0 ? most : 0) : sum / count;
 }
 
+bool roi_half_pixel(const graph_node *node) {
+    const char *transform = graph_attr_string(node, "coordinate_transformation_mode", "half_pixel");
+    return node->op->since >= 16 && strcmp(transform, "half_pixel") == 0;
+}
+
 static void align_region(const graph_node *node, const tensor *const *in, tensor *y,
                          size_t region) {
     const int64_t *x = in[0]->shape.dims, *o = y->shape.dims;
-    const char *transform = graph_attr_string(node, "coordinate_transformation_mode", "half_pixel");
-    bool half_pixel = node->op->since >= 16 && strcmp(transform, "half_pixel") == 0;
+    bool half_pixel = roi_half_pixel(node);
     bool largest = strcmp(graph_attr_string(node, "mode", "avg"), "max") == 0;
     double scale = (double)graph_attr_float(node, "spatial_scale", 1), corner[4];
     for (size_t i = 0; i < 4; i++)
         corner[i] = tensor_number(in[1], 4 * region + i) * scale - (half_pixel ? 0.5 : 0);
     int64_t ratio = graph_attr_int(node, "sampling_ratio", 0), image = tensor_int(in[2], region);
     if (image < 0 || image >= x[0]) return;
-    bins h = bins_of(corner[0], corner[2], o[3], ratio, half_pixel, x[3]);
-    bins v = bins_of(corner[1], corner[3], o[2], ratio, half_pixel, x[2]);
+    roi_axis h = roi_axis_of(corner[0], corner[2], o[3], ratio, half_pixel, x[3]);
+    roi_axis v = roi_axis_of(corner[1], corner[3], o[2], ratio, half_pixel, x[2]);
     size_t at = region * (size_t)o[1] * (size_t)o[2] * (size_t)o[3];
     for (int64_t c = 0; c < o[1]; c++) {
         size_t plane = (size_t)(image * x[1] + c) * (size_t)x[2] * (size_t)x[3];
@@ -156,15 +132,6 @@ static cnn_status pool_infer(graph *g, graph_node *node, cnn_error *err) {
     return roi_shapes(g, node, 5, shape->ints[0], shape->ints[1], err);
 }
 
-/* Pixels [*first, *last) of bin `bin` of `count`, for a region from `start` to `end`. */
-static void pool_range(double start, double end, int64_t bin, int64_t count, int64_t extent,
-                       int64_t *first, int64_t *last) {
-    double from = round(start), length = MAX(round(end) - from + 1, 1) / (double)count;
-    double low = floor((double)bin * length) + from, high = ceil((double)(bin + 1) * length) + from;
-    *first = int_of_double(MIN(MAX(low, 0), (double)extent));
-    *last = int_of_double(MIN(MAX(high, 0), (double)extent));
-}
-
 static double pool_bin(const tensor *x, size_t plane, int64_t width, const int64_t rows[2],
                        const int64_t columns[2]) {
     double most = -INFINITY;
@@ -187,8 +154,8 @@ static void pool_region(const graph_node *node, const tensor *const *in, tensor 
         for (int64_t i = 0; i < o[2]; i++)
             for (int64_t j = 0; j < o[3]; j++) {
                 int64_t rows[2], columns[2];
-                pool_range(numbers[2], numbers[4], i, o[2], x[2], &rows[0], &rows[1]);
-                pool_range(numbers[1], numbers[3], j, o[3], x[3], &columns[0], &columns[1]);
+                roi_bin_range(numbers[2], numbers[4], i, o[2], x[2], &rows[0], &rows[1]);
+                roi_bin_range(numbers[1], numbers[3], j, o[3], x[3], &columns[0], &columns[1]);
                 real_put(y->dtype, y->data, at++, pool_bin(in[0], plane, x[3], rows, columns));
             }
     }

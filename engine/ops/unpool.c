@@ -1,6 +1,8 @@
 /*
  * MaxUnpool: values back to where MaxPool found them (Zeiler and Fergus 2014).
  */
+#include "ops/unpool.h"
+
 #include "ops/eval.h"
 #include "ops/families.h"
 #include "ops/infer.h"
@@ -8,17 +10,14 @@
 /*
  * x and indices are (N, C, I...); y is zero but for y[indices[i]] = x[i]. The indices number the
  * input of the MaxPool that made them, so with a larger output_shape each plane's positions are
- * carried over by their coordinates.
+ * carried over by their coordinates. Those outside of the element's own plane are passed over.
  */
-typedef struct unpool {
-    int64_t pooled[CNN_MAX_RANK]; /* the extents that the indices count in */
-} unpool;
-
-static cnn_status unpool_extents(const graph_node *node, const cnn_shape *x, unpool *out,
-                                 cnn_error *err) {
+cnn_status unpool_pooled(const graph_node *node, const cnn_shape *x, cnn_shape *out,
+                         cnn_error *err) {
     static const char *const names[] = {"kernel_shape", "strides", "pads"};
     int spatial = x->rank - 2;
     op_list lists[3];
+    *out = (cnn_shape){.rank = x->rank, .dims = {x->dims[0], x->dims[1]}};
     for (int l = 0; l < 3; l++) {
         lists[l] = op_read_list(node, names[l], NULL);
         size_t wanted = (size_t)(l == 2 ? 2 * spatial : spatial);
@@ -33,10 +32,8 @@ static cnn_status unpool_extents(const graph_node *node, const cnn_shape *x, unp
     for (int i = 0; i < spatial; i++) {
         int64_t stride = lists[1].count ? lists[1].values[i] : 1, pads = 0;
         if (lists[2].count) pads = lists[2].values[i] + lists[2].values[spatial + i];
-        out->pooled[2 + i] = (x->dims[2 + i] - 1) * stride - pads + lists[0].values[i];
+        out->dims[2 + i] = (x->dims[2 + i] - 1) * stride - pads + lists[0].values[i];
     }
-    out->pooled[0] = x->dims[0];
-    out->pooled[1] = x->dims[1];
     return CNN_OK;
 }
 
@@ -48,43 +45,47 @@ static cnn_status unpool_infer(graph *g, graph_node *node, cnn_error *err) {
     const graph_value *x = op_input(g, node, 0), *indices = op_input(g, node, 1);
     if (!cnn_shape_equal(&x->shape, &indices->shape))
         return op_fail(node, err, CNN_INVALID_MODEL, "the indices must have the input's shape");
-    unpool p = {{0}};
+    cnn_shape pooled;
     op_list wanted;
-    TRY(unpool_extents(node, &x->shape, &p, err));
+    TRY(unpool_pooled(node, &x->shape, &pooled, err));
     TRY(op_need_list(g, node, "output_shape", 2, &wanted, err));
     cnn_shape out = {.rank = x->shape.rank};
     if (wanted.present && wanted.count != (size_t)out.rank)
         return op_fail(node, err, CNN_INVALID_MODEL, "output_shape must have %d entries", out.rank);
     for (int i = 0; i < out.rank; i++) {
-        out.dims[i] = wanted.present ? wanted.values[i] : p.pooled[i];
-        if (out.dims[i] < p.pooled[i] || p.pooled[i] < 0)
+        out.dims[i] = wanted.present ? wanted.values[i] : pooled.dims[i];
+        if (out.dims[i] < pooled.dims[i] || pooled.dims[i] < 0)
             return op_fail(node, err, CNN_INVALID_MODEL,
                            "output_shape is smaller than what was pooled");
     }
     return op_set_output(g, node, 0, x->dtype, &out, err);
 }
 
-/* Where position `index` of the pooled tensor is in the output; false if it is outside. */
-static bool unpool_target(const unpool *p, const cnn_shape *out, int64_t index, size_t *target) {
+/* Where position `index` of the pooled tensor is in the output; false if `plane` lacks it. */
+static bool unpool_target(const cnn_shape *pooled, const cnn_shape *out, int64_t index,
+                          int64_t plane, size_t *target) {
     int64_t offset = 0, stride = 1;
     if (index < 0) return false;
     for (int i = out->rank - 1; i >= 0; i--) {
-        if (p->pooled[i] == 0) return false;
-        offset += index % p->pooled[i] * stride;
-        index /= p->pooled[i];
+        if (i == 1 && index != plane) return false;
+        if (pooled->dims[i] == 0) return false;
+        offset += index % pooled->dims[i] * stride;
+        index /= pooled->dims[i];
         stride *= out->dims[i];
     }
     *target = (size_t)offset;
-    return index == 0;
+    return true;
 }
 
 static void unpool_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
-    unpool p = {{0}};
+    cnn_shape pooled;
     size_t size = cnn_dtype_size(in[0]->dtype), target;
+    int64_t plane = op_product(&in[0]->shape, 2, in[0]->shape.rank);
     fill_zero(out[0]);
-    if (unpool_extents(node, &in[0]->shape, &p, NULL) != CNN_OK) return;
+    if (unpool_pooled(node, &in[0]->shape, &pooled, NULL) != CNN_OK) return;
     for (size_t i = 0; i < in[0]->elements; i++)
-        if (unpool_target(&p, &out[0]->shape, tensor_int(in[1], i), &target))
+        if (unpool_target(&pooled, &out[0]->shape, tensor_int(in[1], i), (int64_t)i / plane,
+                          &target))
             memcpy((char *)out[0]->data + target * size, (const char *)in[0]->data + i * size,
                    size);
 }

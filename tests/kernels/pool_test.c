@@ -1,9 +1,11 @@
-/* Pooling and local response normalisation against the reference. */
+/* Pooling with windows and local response normalisation against the reference. */
 #include "support.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* A tensor of n images with random halos; the halo of an input holds NaN, which pooling must not
  * touch: it clips windows to the image. */
@@ -52,62 +54,204 @@ static pool_args random_pool(rng *r) {
     return a;
 }
 
-typedef void pool_fn(const pool_args *a, const rows_tile *t);
+/* Any kind, and how far off its results may be: relative, and for each cell of a window. */
+typedef struct pool_bounds {
+    pool_kind kind;
+    int p;
+    double relative, each_cell;
+} pool_bounds;
+
+static const pool_bounds cheap[] = {{POOL_MAX, 0, 0, 0},           {POOL_SUM, 0, 0, 0x1p-22},
+                                    {POOL_AVERAGE, 0, 0, 0x1p-22}, {POOL_LP, 1, 4e-6, 0},
+                                    {POOL_LP, 2, 4e-6, 0},         {POOL_LP, 3, 4e-6, 0},
+                                    {POOL_LP, 70, 4e-6, 0},        {POOL_MIXED, 0, 0, 0x1p-22},
+                                    {POOL_STOCHASTIC, 0, 4e-6, 0}, {POOL_ENTROPY, 0, 4e-6, 4e-6}};
+static const pool_bounds fits[] = {{POOL_GAMMA, 0, 1e-5, 0}, {POOL_WEIBULL, 0, 1e-5, 0}};
 
 /* In tiles of random rows; r NULL: in one. */
-static void pool_run(pool_fn *fn, const pool_args *a, rng *r) {
+static void pool_run(const kernel_table *k, const pool_args *a, rng *r) {
     for (int n = 0; n < a->in.n; n++)
         for (int b = 0; b < a->out.blocks; b++)
             for (int y0 = 0, y1; y0 < a->out.h; y0 = y1) {
                 y1 = r ? rng_int(r, y0 + 1, a->out.h) : a->out.h;
-                fn(a, &(rows_tile){n, b, y0, y1});
+                k->pool(a, &(rows_tile){n, b, y0, y1});
             }
 }
 
-static void pool_case(pool_args *a, pool_fn *fn, pool_fn *reference, const char *isa, rng *r) {
-    char text[200];
-    snprintf(text, sizeof text, "%s %dx%d k%dx%d s%dx%d d%dx%d pads %d,%d,%d,%d include %d", isa,
-             a->in.h, a->in.w, a->kernel_h, a->kernel_w, a->stride_h, a->stride_w, a->dilation_h,
-             a->dilation_w, a->pad_top, a->pad_left, a->pad_bottom, a->pad_right,
-             a->count_include_pad);
+/* The results of one run. */
+typedef struct pool_memory {
+    tensor_memory out, scale;
+    int64_t *indices;
+    size_t count;
+} pool_memory;
+
+static pool_memory pool_memory_create(const pool_args *a, halo pad) {
+    pool_memory m = {.count = (size_t)a->in.n * a->in.c * a->out.h * a->out.w};
+    m.out = tensor_memory_create(a->in.n, a->in.c, a->out.h, a->out.w, LANES, pad, true);
+    m.scale = tensor_memory_like(&m.out);
+    m.indices = calloc(m.count, sizeof *m.indices);
+    tensor_memory_mark(&m.out);
+    tensor_memory_mark(&m.scale);
+    return m;
+}
+
+static void pool_memory_free(pool_memory *m) {
+    tensor_memory_free(&m->out);
+    tensor_memory_free(&m->scale);
+    free(m->indices);
+}
+
+/* Runs with both outputs if the kind has two and `second`. */
+static void pool_into(const kernel_table *k, pool_args a, pool_memory *m, bool second, rng *r) {
+    a.out = m->out.view;
+    if (second && a.kind == POOL_MAX) a.indices = m->indices;
+    if (second && (a.kind == POOL_GAMMA || a.kind == POOL_WEIBULL)) a.scale = m->scale.view;
+    pool_run(k, &a, r);
+}
+
+static void check_finite_beyond(const tensor_memory *t, const char *what) {
+    const blocked *v = &t->view;
+    for (int n = 0; n < v->n; n++)
+        for (int y = 0; y < v->h; y++)
+            for (int x = 0; x < v->w; x++)
+                for (int l = (v->c - 1) % LANES + 1; l < LANES; l++)
+                    cr_assert(isfinite(tensor_memory_pixel(t, n, v->blocks - 1, y, x)[l]),
+                              "%s: lane %d beyond %d channels", what, l, v->c);
+}
+
+static void pool_case(pool_args a, const pool_bounds *bounds, rng *r) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
     halo pad = {rng_int(r, 0, 1), rng_int(r, 0, 1), rng_int(r, 0, 1), rng_int(r, 0, 1)};
-    tensor_memory out =
-        tensor_memory_create(a->in.n, a->in.c, a->out.h, a->out.w, LANES, pad, true);
-    tensor_memory tiled = tensor_memory_like(&out), want = tensor_memory_like(&out);
-    tensor_memory_mark(&out);
-    tensor_memory_mark(&tiled);
-    a->out = want.view;
-    pool_run(reference, a, NULL);
-    a->out = out.view;
-    pool_run(fn, a, NULL);
-    a->out = tiled.view;
-    pool_run(fn, a, r);
-    tensor_memory_check_halo(&out, text);
-    tensor_memory_check_close(&out, &want, NULL, 0, 25 * 0x1p-22, text);
-    tensor_memory_check_same(&out, &tiled, text);
-    tensor_memory_free(&out);
-    tensor_memory_free(&tiled);
-    tensor_memory_free(&want);
+    bool second = rng_chance(r, 50);
+    int cells = a.bins ? a.in.h * a.in.w : a.kernel_h * a.kernel_w;
+    double absolute = bounds->each_cell * cells;
+    a.kind = bounds->kind;
+    a.p = bounds->p;
+    pool_memory want = pool_memory_create(&a, pad);
+    pool_into(&kernels_reference, a, &want, second, NULL);
+    for (size_t t = 0; t < count; t++) {
+        char text[200];
+        snprintf(text, sizeof text,
+                 "%s kind %d p %d %dx%d bins %d k%dx%d s%dx%d d%dx%d pads %d,%d,%d,%d include %d",
+                 all[t]->isa, a.kind, a.p, a.in.h, a.in.w, a.bins, a.kernel_h, a.kernel_w,
+                 a.stride_h, a.stride_w, a.dilation_h, a.dilation_w, a.pad_top, a.pad_left,
+                 a.pad_bottom, a.pad_right, a.count_include_pad);
+        pool_memory got = pool_memory_create(&a, pad), tiled = pool_memory_create(&a, pad);
+        pool_into(all[t], a, &got, second, NULL);
+        pool_into(all[t], a, &tiled, second, r);
+        tensor_memory_check_halo(&got.out, text);
+        tensor_memory_check_close(&got.out, &want.out, NULL, bounds->relative, absolute, text);
+        tensor_memory_check_same(&got.out, &tiled.out, text);
+        tensor_memory_check_halo(&got.scale, text);
+        tensor_memory_check_close(&got.scale, &want.scale, NULL, bounds->relative, absolute, text);
+        cr_assert_eq(memcmp(got.indices, want.indices, got.count * sizeof *got.indices), 0,
+                     "%s: indices", text);
+        if (a.kind <= POOL_AVERAGE && isfinite(a.in.data[0])) check_finite_beyond(&got.out, text);
+        pool_memory_free(&got);
+        pool_memory_free(&tiled);
+    }
+    pool_memory_free(&want);
+}
+
+/* Bins in place of sliding windows, sometimes one. */
+static void random_bins(pool_args *a, rng *r) {
+    bool global = rng_chance(r, 30);
+    a->bins = true;
+    a->out.h = global ? 1 : rng_int(r, 1, a->in.h + 2);
+    a->out.w = global ? 1 : rng_int(r, 1, a->in.w + 2);
 }
 
 Test(pool, random_shapes) {
-    const kernel_table *all[4];
-    size_t count = tables(all);
     rng r = rng_seed(10);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 400; i++) {
         pool_args a = random_pool(&r);
-        tensor_memory in = random_input(&r, rng_int(&r, 1, 40), a.in.h, a.in.w);
+        int c = rng_int(&r, 1, 40);
+        tensor_memory in = random_input(&r, c, a.in.h, a.in.w);
+        guarded alpha = guarded_create((size_t)in.view.blocks * LANES, true);
+        rng_fill(&r, alpha.data, alpha.count);
+        const pool_bounds *bounds = &cheap[(size_t)i % ARRAY_LENGTH(cheap)];
         a.in = in.view;
-        if (rng_chance(&r, 10)) { /* maximum passes infinities and skips NaN */
+        a.alpha = alpha.data;
+        a.column_major = rng_chance(&r, 30);
+        if (rng_chance(&r, 40)) random_bins(&a, &r);
+        if (bounds->kind == POOL_MAX && rng_chance(&r, 50)) { /* skips NaN */
             tensor_memory_pixel(&in, 0, 0, 0, 0)[0] = NAN;
             tensor_memory_pixel(&in, 0, 0, a.in.h - 1, a.in.w - 1)[0] = INFINITY;
         }
-        for (size_t t = 0; t < count; t++) {
-            pool_case(&a, all[t]->pool_max, kernels_reference.pool_max, all[t]->isa, &r);
-            pool_case(&a, all[t]->pool_average, kernels_reference.pool_average, all[t]->isa, &r);
-        }
+        pool_case(a, bounds, &r);
+        guarded_free(&alpha);
         tensor_memory_free(&in);
     }
+}
+
+/* Numbers of any size and spread, down to nearly equal ones; some are no part of the sample. */
+static void fill_positive(rng *r, tensor_memory *in) {
+    double size = pow(10, rng_int(r, -4, 4)), spread = pow(10, -0.5 * rng_int(r, -1, 14));
+    for (size_t i = 0; i < in->memory.count; i++) {
+        in->memory.data[i] = (float)(size * exp(spread * rng_float(r)));
+        if (rng_chance(r, 5)) in->memory.data[i] = rng_chance(r, 50) ? 0 : -in->memory.data[i];
+    }
+}
+
+Test(pool, likelihood) {
+    rng r = rng_seed(13);
+    for (int i = 0; i < 120; i++) {
+        pool_args a = random_pool(&r);
+        if (a.in.h * a.in.w > 60) continue;
+        tensor_memory in = random_input(&r, rng_int(&r, 1, 20), a.in.h, a.in.w);
+        a.in = in.view;
+        if (rng_chance(&r, 80)) fill_positive(&r, &in);
+        if (rng_chance(&r, 20)) random_bins(&a, &r);
+        pool_case(a, &fits[(size_t)i % 2], &r);
+        tensor_memory_free(&in);
+    }
+}
+
+/* Where squares would leave the range of float32, and where logarithms meet the least numbers. */
+Test(pool, extremes) {
+    static const struct {
+        pool_kind kind;
+        int p;
+        float x[2];
+        double want;
+    } cases[] = {
+        {POOL_LP, 3, {3e30f, 4e30f}, 4.4979414452754e30},
+        {POOL_LP, 5, {1e-30f, 0}, 1e-30},
+        {POOL_LP, 3, {0, 0}, 0},
+        {POOL_LP, 3, {-INFINITY, 1}, INFINITY},
+        {POOL_LP, 3, {NAN, 1}, NAN},
+        {POOL_LP, 2, {NAN, 1}, NAN},
+        {POOL_SUM, 0, {NAN, 1}, NAN},
+        {POOL_STOCHASTIC, 0, {NAN, 3}, 3},
+        {POOL_STOCHASTIC, 0, {-1, NAN}, 0},
+        {POOL_ENTROPY, 0, {0x1p-126f, 0x1p-126f}, 0.69314718},
+        {POOL_ENTROPY, 0, {0x1p-127f, 1}, 0},
+        {POOL_ENTROPY, 0, {INFINITY, 1}, NAN},
+        {POOL_ENTROPY, 0, {NAN, -1}, 0},
+        {POOL_GAMMA, 0, {2, 2}, 1e6},
+        {POOL_GAMMA, 0, {NAN, INFINITY}, 0},
+        {POOL_WEIBULL, 0, {-1, 5}, 1e6},
+        {POOL_WEIBULL, 0, {0, 0}, 0},
+    };
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    tensor_memory in = tensor_memory_create(1, 1, 1, 2, LANES, (halo){0}, true);
+    tensor_memory out = tensor_memory_create(1, 1, 1, 1, LANES, (halo){0}, true);
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        for (size_t t = 0; t < count; t++) {
+            pool_args a = {.in = in.view, .out = out.view, .bins = true};
+            a.kind = cases[i].kind;
+            a.p = cases[i].p;
+            in.memory.data[0] = cases[i].x[0];
+            in.memory.data[LANES] = cases[i].x[1];
+            all[t]->pool(&a, &(rows_tile){0, 0, 0, 1});
+            cr_expect(
+                close_enough(out.memory.data[0], (float)cases[i].want, 1e-5 * fabs(cases[i].want)),
+                "%s, case %zu: %g, not %g", all[t]->isa, i, out.memory.data[0], cases[i].want);
+        }
+    tensor_memory_free(&in);
+    tensor_memory_free(&out);
 }
 
 Test(pool, maximum_of_nothing_but_nan) {
@@ -120,7 +264,7 @@ Test(pool, maximum_of_nothing_but_nan) {
             in.memory.data[i] = i % LANES == 3 ? NAN : -(float)i;
         pool_args a = {.in = in.view, .out = out.view, .kernel_h = 2, .kernel_w = 2};
         a.stride_h = a.stride_w = a.dilation_h = a.dilation_w = 1;
-        all[t]->pool_max(&a, &(rows_tile){0, 0, 0, 1});
+        all[t]->pool(&a, &(rows_tile){0, 0, 0, 1});
         for (int l = 0; l < LANES; l++)
             cr_assert_eq(out.view.data[l], l == 3 ? -INFINITY : -(float)l);
         tensor_memory_free(&in);
@@ -128,29 +272,21 @@ Test(pool, maximum_of_nothing_but_nan) {
     }
 }
 
-Test(pool, global) {
+/* A window in the padding: the channels get -infinity, the lanes beyond them do not. */
+Test(pool, maximum_of_padding) {
     const kernel_table *all[4];
     size_t count = tables(all);
-    rng r = rng_seed(11);
-    for (int i = 0; i < 200; i++) {
-        tensor_memory in =
-            random_input(&r, rng_int(&r, 1, 40), rng_int(&r, 1, 16), rng_int(&r, 1, 16));
-        guarded got = guarded_create(LANES, true);
-        float want[LANES];
-        int b = rng_int(&r, 0, in.view.blocks - 1), n = in.view.n - 1;
-        for (size_t t = 0; t < count; t++) {
-            kernels_reference.global_average(&in.view, n, b, want);
-            all[t]->global_average(&in.view, n, b, got.data);
-            for (int l = 0; l < LANES; l++)
-                cr_assert(close_enough(got.data[l], want[l], 1e-6), "%s average", all[t]->isa);
-            kernels_reference.global_max(&in.view, n, b, want);
-            all[t]->global_max(&in.view, n, b, got.data);
-            for (int l = 0; l < LANES; l++)
-                cr_assert_eq(got.data[l], want[l], "%s maximum", all[t]->isa);
-        }
-        guarded_free(&got);
-        tensor_memory_free(&in);
+    tensor_memory in = tensor_memory_create(1, 3, 1, 1, LANES, (halo){0}, true);
+    tensor_memory out = tensor_memory_create(1, 3, 1, 2, LANES, (halo){0}, true);
+    for (size_t t = 0; t < count; t++) {
+        pool_args a = {.in = in.view, .out = out.view, .kernel_h = 1, .kernel_w = 1};
+        a.stride_h = a.stride_w = a.dilation_h = a.dilation_w = a.pad_left = 1;
+        all[t]->pool(&a, &(rows_tile){0, 0, 0, 1});
+        for (int l = 0; l < LANES; l++)
+            cr_expect_eq(out.view.data[l], l < 3 ? -INFINITY : 0, "%s lane %d", all[t]->isa, l);
     }
+    tensor_memory_free(&in);
+    tensor_memory_free(&out);
 }
 
 static void lrn_case(const kernel_table *k, lrn_args *a, rng *r) {

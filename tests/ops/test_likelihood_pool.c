@@ -40,6 +40,15 @@ Test(gamma_pool, two_numbers) {
     node_end(t);
 }
 
+/* Just below the largest shape, where the estimate from the spread is above it. */
+Test(weibull_pool, nearly_equal_numbers) {
+    double k = 0.95e6, a = TANH_1 / k;
+    node_test *t = fit("WeibullPool", 2);
+    node_in(t, CNN_FLOAT64, DIMS(1, 1, 2), NUMBERS(exp(-a), exp(a)));
+    SHAPES(t, DIMS(1, 1, 1), k);
+    node_end(t);
+}
+
 Test(weibull_pool, two_numbers) {
     double k = TANH_1 / log(2), scale = pow(cosh(TANH_1), 1 / k);
     node_test *t = fit("WeibullPool", 2);

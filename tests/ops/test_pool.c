@@ -257,6 +257,16 @@ Test(max_unpool, ignores_wild_indices) {
     node_end(t);
 }
 
+/* Each plane has 3 cells: 3 and 4 are of the second one. */
+Test(max_unpool, ignores_indices_of_other_planes) {
+    node_test *t = node_begin("MaxUnpool", 9);
+    ATTR_INTS(t, "kernel_shape", 2);
+    IN(t, DIMS(1, 2, 2), 9, 8, 7, 6);
+    IN_INTS(t, DIMS(1, 2, 2), 0, 3, 2, 4);
+    GIVES(t, DIMS(1, 2, 3), 9, 0, 0, 0, 6, 0);
+    node_end(t);
+}
+
 /* Four 1x1 bins of a 2x2 region, one sample in the middle of each. */
 Test(roi_align, samples_bilinearly) {
     node_test *t = node_begin("RoiAlign", 16);

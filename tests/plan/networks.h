@@ -23,6 +23,7 @@ typedef struct network {
     graph *g;
     random_state random;
     int names;
+    size_t outputs; /* of the next node; its values are numbered one after the other */
 } network;
 
 void network_begin(network *n, uint64_t seed);
@@ -30,7 +31,7 @@ int network_input(network *n, const cnn_shape *shape);
 /* A float constant of random numbers in [-scale, scale). */
 int network_weights(network *n, const cnn_shape *shape, float scale);
 int network_ints(network *n, size_t count, const int64_t *ints);
-/* A node of the default domain (opset 13 unless n->g says otherwise); returns its output.
+/* A node of ONNX (opset 13 unless n->g says otherwise) or our own; returns its first output.
  * Attributes are added to *node. */
 int network_node(network *n, const char *op, graph_node **node, int input_count, ...);
 void network_output(network *n, int value);

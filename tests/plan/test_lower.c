@@ -188,12 +188,76 @@ static int add_squeeze(network *n, const char *op, int x) {
                         network_ints(n, 1, (int64_t[]){0}));
 }
 
+/* Windows that are clipped, with padding; positive and negative numbers. */
+static int add_own_pool(network *n, const char *op, int x) {
+    graph_node *node;
+    bool mixed = strcmp(op, "MixedPool") == 0;
+    int y = network_node(n, op, &node, mixed ? 2 : 1, x, network_weights(n, &SHAPE(16), 1));
+    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){3, 2}, 2);
+    graph_add_attr_ints(node, "pads", (int64_t[]){1, 0, 1, 1}, 4);
+    return y;
+}
+
+static int add_adaptive_pool(network *n, const char *op, int x) {
+    graph_node *node;
+    int y = network_node(n, op, &node, 1, x);
+    graph_add_attr_ints(node, "output_size", (int64_t[]){4, 3}, 2);
+    return y;
+}
+
+static int add_pyramid_pool(network *n, const char *op, int x) {
+    graph_node *node;
+    int y = network_node(n, op, &node, 1, x);
+    graph_add_attr_ints(node, "levels", (int64_t[]){1, 2, 9}, 3);
+    return y;
+}
+
+/* Positions of maxima of 2x2 windows, which two images and all channels have. */
+static int add_unpool(network *n, const char *op, int x) {
+    graph_node *node;
+    n->outputs = 2;
+    int y = network_node(n, "MaxPool", &node, 1, x), indices = y + 1;
+    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){2, 3}, 2);
+    graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+    y = network_node(n, op, &node, 2, y, indices);
+    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){2, 3}, 2);
+    graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+    return y;
+}
+
+static int add_regions(network *n, const cnn_shape *shape) {
+    int rois = network_weights(n, shape, 1);
+    tensor *t = n->g->values[rois].constant;
+    for (size_t i = 0; i < t->elements; i++)
+        ((float *)t->data)[i] = (float)(i % 5) * 1.3f;
+    return rois;
+}
+
+static int add_roi_pool(network *n, const char *op, int x) {
+    graph_node *node;
+    int y = network_node(n, op, &node, 2, x, add_regions(n, &SHAPE(3, 5)));
+    graph_add_attr_ints(node, "pooled_shape", (int64_t[]){2, 3}, 2);
+    return y;
+}
+
+static int add_roi_align(network *n, const char *op, int x) {
+    graph_node *node;
+    n->g->opset = 16;
+    int images = network_ints(n, 3, (int64_t[]){1, 0, 2});
+    int y = network_node(n, op, &node, 3, x, add_regions(n, &SHAPE(3, 4)), images);
+    graph_add_attr_int(node, "output_height", 3);
+    graph_add_attr_int(node, "output_width", 2);
+    return y;
+}
+
 /* The kernel that runs it; NULL: no step, a view costs nothing. */
 static const struct {
     const char *op;
     add_fn *add;
     const char *kernel;
 } examples[] = {
+    {"AdaptiveAveragePool", add_adaptive_pool, "pool_average"},
+    {"AdaptiveMaxPool", add_adaptive_pool, "pool_max"},
     {"Add", add_binary, "binary"},
     {"AveragePool", add_pool, "pool_average"},
     {"BatchNormalization", add_channel_norm, "affine"},
@@ -205,11 +269,14 @@ static const struct {
     {"Dropout", add_unary, NULL},
     {"Expand", add_expand, "copy"},
     {"Flatten", add_unary, NULL},
+    {"GammaPool", add_own_pool, "pool_gamma"},
     {"Gather", add_gather, "copy"},
     {"Gelu", add_gelu, "unary"},
     {"Gemm", add_product, "gemm"},
-    {"GlobalAveragePool", add_unary, "global_average"},
-    {"GlobalMaxPool", add_unary, "global_max"},
+    {"GlobalAveragePool", add_unary, "pool_average"},
+    {"GlobalEntropyPool", add_unary, "pool_entropy"},
+    {"GlobalLpPool", add_unary, "pool_lp"},
+    {"GlobalMaxPool", add_unary, "pool_max"},
     {"HardSigmoid", add_unary, "unary"},
     {"HardSwish", add_unary, "unary"},
     {"Identity", add_unary, NULL},
@@ -217,8 +284,12 @@ static const struct {
     {"LayerNormalization", add_layer_norm, "layer_norm"},
     {"LeakyRelu", add_unary, "unary"},
     {"LogSoftmax", add_unary, "softmax"},
+    {"LpPool", add_pool, "pool_lp"},
     {"MatMul", add_product, "gemm"},
     {"MaxPool", add_pool, "pool_max"},
+    {"MaxRoiPool", add_roi_pool, "roi_max"},
+    {"MaxUnpool", add_unpool, "unpool"},
+    {"MixedPool", add_own_pool, "pool_mixed"},
     {"Mul", add_binary, "binary"},
     {"Pad", add_pad, "pad"},
     {"ReduceL2", add_reduction, "reduce"},
@@ -229,16 +300,22 @@ static const struct {
     {"ReduceSumSquare", add_reduction, "reduce"},
     {"Relu", add_unary, "unary"},
     {"Reshape", add_reshape, NULL},
+    {"RoiAlign", add_roi_align, "roi_align"},
     {"Sigmoid", add_unary, "unary"},
     {"Slice", add_slice, "copy"},
     {"Softmax", add_unary, "softmax"},
     {"SpaceToDepth", add_block_size, "copy"},
+    {"SpatialPyramidPool", add_pyramid_pool, "pool_max"},
     {"Split", add_split, "copy"},
     {"Squeeze", add_squeeze, NULL},
+    {"StochasticPool", add_own_pool, "pool_stochastic"},
     {"Sub", add_binary, "binary"},
     {"Sum", add_binary, "binary"},
+    {"SumPool", add_own_pool, "pool_sum"},
     {"Transpose", add_transpose, "unblock"},
     {"Unsqueeze", add_unsqueeze, NULL},
+    {"WaveletPool", add_unary, "wavelet"},
+    {"WeibullPool", add_own_pool, "pool_weibull"},
 };
 
 static void check_example(size_t i) {
@@ -334,6 +411,48 @@ Test(lower, convolution_in_groups) {
         check_conv_layer(&layers[i]);
 }
 
+/* ---- operators with several outputs, of channels that fill no block ---- */
+
+static void check_outputs(const char *op, size_t first, size_t count, const char *kernel) {
+    static const int64_t window[] = {2, 3}, strides[] = {1, 2};
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(2, 19, 6, 7);
+    network_begin(&n, 26);
+    int x = network_input(&n, &shape);
+    n.outputs = count;
+    int y = network_node(&n, op, &node, 1, x);
+    if (strcmp(op, "WaveletPool") != 0) {
+        graph_add_attr_ints(node, "kernel_shape", window, 2);
+        graph_add_attr_ints(node, "strides", strides, 2);
+    }
+    for (size_t i = first; i + 1 < count; i++)
+        network_output(&n, y + (int)i);
+    check(&n, y + (int)count - 1, &shape, op, kernel);
+}
+
+Test(lower, several_outputs) {
+    for (size_t first = 0; first < 2; first++) {
+        check_outputs("MaxPool", first, 2, "pool_max");
+        check_outputs("GammaPool", first, 2, "pool_gamma");
+        check_outputs("WeibullPool", first, 2, "pool_weibull");
+        check_outputs("WaveletPool", first, 4, "wavelet");
+    }
+}
+
+/* The part of the maximum may be known only when the network runs. */
+Test(lower, mixed_pool_of_computed_part) {
+    network n;
+    cnn_shape shape = SHAPE(2, 1, 6, 7);
+    graph_node *node;
+    network_begin(&n, 27);
+    int x = network_input(&n, &shape);
+    int part = network_node(&n, "ReduceMax", &node, 1, x);
+    int y = network_node(&n, "MixedPool", &node, 2, x, part);
+    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){2, 2}, 2);
+    check(&n, y, &shape, "MixedPool", "eval");
+}
+
 /* ---- what is beyond the kernels ---- */
 
 static void check_lrn(int64_t size, const char *kernel) {
@@ -420,7 +539,7 @@ Test(lower, windows_without_input) {
         for (size_t j = 0; j < 15; j++)
             ((float *)n.g->values[weights].constant->data)[j] += 2;
         y = network_node(&n, "Conv", NULL, 2, y, weights);
-        check(&n, network_node(&n, "Relu", NULL, 1, y), &shape, "MaxPool", "eval");
+        check(&n, network_node(&n, "Relu", NULL, 1, y), &shape, "MaxPool", "pool_max");
     }
 }
 
