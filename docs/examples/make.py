@@ -33,3 +33,10 @@ pen_on_paper([[(165, 95), (240, 88), (312, 92), (285, 150), (245, 215), (215, 29
 line = Image.new("L", (8, 8), 0)
 line.paste(255, (3, 0, 5, 8))
 line.save(HERE / "line.png")
+
+# 4 x 4, dark enough to look black: the numbers that docs/pooling.md pools.
+numbers = np.array([[1, 5, 2, 0],
+                    [3, 4, 8, 1],
+                    [0, 2, 6, 6],
+                    [7, 0, 6, 6]], np.uint8)
+Image.fromarray(numbers).save(HERE / "numbers.png")
