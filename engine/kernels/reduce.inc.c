@@ -20,9 +20,9 @@ INLINE vec reduce_step(vec sum, vec x, reduction kind) {
     case REDUCTION_SQUARES:
         return x * x + sum;
     case REDUCTION_MAX:
-        return vec_select((sum > x) | (sum != sum), sum, x);
+        return vec_select((sum > x) | vec_is_nan(sum), sum, x);
     case REDUCTION_MIN:
-        return vec_select((sum < x) | (sum != sum), sum, x);
+        return vec_select((sum < x) | vec_is_nan(sum), sum, x);
     }
     return sum;
 }

@@ -87,6 +87,11 @@ INLINE vec vec_select(vec_int mask, vec a, vec b) {
     return (vec)((mask & (vec_int)a) | (~mask & (vec_int)b));
 }
 
+/* All ones where v is NaN. */
+INLINE vec_int vec_is_nan(vec v) {
+    return ((vec_int)v & 0x7fffffff) > 0x7f800000;
+}
+
 /* a > b ? a : b, hence b if either is NaN. */
 INLINE vec vec_max(vec a, vec b) {
 #ifdef SIMD_X86
