@@ -143,7 +143,8 @@ INLINE void pool_blocks(const pool_args *a, const float *plane, float *out, pool
         pool_pixels(a, &w, &lanes[i], out, count, kind, p);
 }
 
-/* Twice: pixels one by one up to the inside, the inside, and one by one to the end. */
+/* Twice: pixels one by one up to the inside, the inside, and one by one to the end. The last pixels
+ * of the inside are computed again rather than one by one. */
 INLINE void pool_row(const pool_args *a, const rows_tile *t, int y, const pool_lanes *lanes,
                      const pool_kind kind, const int p) {
     const float *plane = pool_plane(&a->in, t->n, t->b);
@@ -155,7 +156,8 @@ INLINE void pool_row(const pool_args *a, const rows_tile *t, int y, const pool_l
         for (int stop = pass == 0 ? inside : a->out.w; x < stop; x++)
             pool_blocks(a, plane, out + (size_t)x * LANES, rows, pool_columns(a, x), lanes, 1, kind,
                         p);
-        for (; x >= inside && x + POOL_PIXELS <= end; x += POOL_PIXELS) {
+        for (; x >= inside && x < end && end - inside >= POOL_PIXELS; x += POOL_PIXELS) {
+            x = MIN(x, end - POOL_PIXELS);
             whole.start = x * a->stride_w - a->pad_left;
             pool_blocks(a, plane, out + (size_t)x * LANES, rows, whole, lanes, POOL_PIXELS, kind,
                         p);
