@@ -5,32 +5,10 @@
  */
 #include "passes/rewrite.h"
 
-/* The axes as a set of bits; false if they are not known, or mean something else than a reduction.
- */
-static bool read_axes(const graph *g, const graph_node *node, int rank, unsigned *out) {
-    const attr *list = graph_attr(node, "axes");
-    const tensor *t = op_constant(g, node, 1);
-    bool fed = node->input_count > 1 && node->inputs[1] >= 0;
-    size_t count = t ? t->elements : list && list->kind == ATTR_INTS ? list->count : 0;
-    if (fed && !t) return false;
-    if (count == 0) { /* all axes, or none */
-        *out = (1u << rank) - 1;
-        return graph_attr_int(node, "noop_with_empty_axes", 0) == 0;
-    }
-    unsigned set = 0;
-    for (size_t i = 0; i < count; i++) {
-        int axis;
-        if (!op_axis(t ? tensor_int(t, i) : list->ints[i], rank, &axis)) return false;
-        set |= 1u << axis;
-    }
-    *out = set;
-    return true;
-}
-
 static bool reduces_planes(const graph *g, const graph_node *node) {
     const cnn_shape *in = rewrite_shape(g, node->inputs[0]);
     unsigned axes;
-    if (in->rank < 3 || in->rank > 5 || !read_axes(g, node, in->rank, &axes)) return false;
+    if (in->rank < 3 || in->rank > 5 || !rewrite_axes(g, node, in->rank, &axes)) return false;
     return axes == (1u << in->rank) - 4;
 }
 

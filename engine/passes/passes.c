@@ -4,6 +4,7 @@
 static cnn_status (*const passes[])(graph *, cnn_error *) = {
     pass_drop_no_ops,     /* first: no-ops hide neighbours from each other */
     pass_gelu,            /* before its factors go into neighbours */
+    pass_layer_norm,      /* likewise */
     pass_matmul_to_gemm,  /* makes what fold_affine takes */
     pass_fold_pad,        /* Pad into the window behind it */
     pass_fold_affine,     /* BatchNormalization and per-channel arithmetic into Conv and Gemm */

@@ -14,6 +14,7 @@
 
 /* The passes. */
 cnn_status pass_drop_no_ops(graph *g, cnn_error *err);
+cnn_status pass_layer_norm(graph *g, cnn_error *err);
 cnn_status pass_matmul_to_gemm(graph *g, cnn_error *err);
 cnn_status pass_fold_pad(graph *g, cnn_error *err);
 cnn_status pass_fold_affine(graph *g, cnn_error *err);
@@ -41,6 +42,9 @@ bool rewrite_is_near(double a, double b);
  * node (NULL: none) is something else.
  */
 int rewrite_operand_beside(const graph *g, const graph_node *node, const char *op, double k);
+/* The axes of a reduction of that rank as a set of bits; false if they are not known, or mean that
+ * nothing is reduced. */
+bool rewrite_axes(const graph *g, const graph_node *node, int rank, unsigned *out);
 bool rewrite_is_float(const graph *g, int value);
 const cnn_shape *rewrite_shape(const graph *g, int value);
 

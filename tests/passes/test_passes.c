@@ -882,6 +882,49 @@ Test(residual, what_does_not_fit_stays) {
     graph_free(g);
 }
 
+/* ---- layer normalisation ---- */
+
+enum { PLAIN, SWAPPED, BY_MUL, WITHOUT_KEEPDIMS, OTHER_AXIS, OTHER_POWER, SEEN, FORMS };
+
+static int mean_of(graph *g, const char *name, int x, int form) {
+    int y = make(g, "ReduceMean", name, 1, x);
+    ints(g, "axes", 1, (int64_t[]){form == OTHER_AXIS ? 0 : -1});
+    integer(g, "keepdims", form != WITHOUT_KEEPDIMS);
+    return y;
+}
+
+/* Normalises 3 rows of 3, so that every form has a shape. */
+static graph *layer_norm_of(int form) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(3, 3)), d, s, y;
+    d = make(g, "Sub", "d", 2, x, mean_of(g, "mean", x, form));
+    s = form == BY_MUL
+            ? make(g, "Mul", "square", 2, d, d)
+            : make(g, "Pow", "square", 2, d, make_number(g, "two", form == OTHER_POWER ? 4 : 2));
+    s = make(
+        g, "Sqrt", "root", 1,
+        make(g, "Add", "sum", 2, mean_of(g, "variance", s, form), make_number(g, "epsilon", 0.5f)));
+    y = make(g, "Div", "quotient", 2, d, s);
+    if (form == SEEN) output(g, d);
+    int scale = make_random(g, "scale", SHAPE(3)), bias = make_random(g, "bias", SHAPE(3));
+    y = form == SWAPPED ? make(g, "Mul", "scaled", 2, scale, y)
+                        : make(g, "Mul", "scaled", 2, y, scale);
+    y = form == SWAPPED ? make(g, "Add", "y", 2, bias, y) : make(g, "Add", "y", 2, y, bias);
+    output(g, y);
+    return g;
+}
+
+Test(layer_norm, from_its_pieces) {
+    for (int form = 0; form < FORMS; form++) {
+        bool fits = form == PLAIN || form == SWAPPED || form == BY_MUL;
+        graph *g = layer_norm_of(form);
+        optimise(g);
+        cr_assert_eq(count_ops(g, "LayerNormalization"), fits, "form %d", form);
+        if (fits) cr_assert_eq(g->node_count, 1, "form %d", form);
+        graph_free(g);
+    }
+}
+
 /* ---- GELU ---- */
 
 /* The pieces of GELU of a sum: `order` tells how, `factor` is the number that is 1 / 2. */
