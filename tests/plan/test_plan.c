@@ -388,11 +388,11 @@ Test(plan, layers_get_kernels_and_memory) {
     for (size_t i = 0; i < 12; i++) {
         const cnn_layer *l = &summary->layers[i];
         size_t side = i == 10 ? 32 : 34;
-        cr_expect_eq(l->node, (int)i);
+        cr_assert_eq(l->node, (int)i);
         if (i % 2)
-            cr_expect(!l->kernel && l->bytes == 0);
+            cr_assert(!l->kernel && l->bytes == 0);
         else
-            cr_expect(l->kernel && l->bytes >= side * side * 16 * sizeof(float));
+            cr_assert(l->kernel && l->bytes >= side * side * 16 * sizeof(float));
     }
     cnn_summary_free(summary);
 }
@@ -406,10 +406,10 @@ Test(plan, a_rewritten_layer_keeps_its_place) {
     int sum = network_node(&n, "Add", NULL, 2, product, network_weights(&n, &SHAPE(3), 1));
     network_output(&n, network_node(&n, "Relu", NULL, 1, sum));
     cnn_summary *summary = planned_summary(&n);
-    cr_expect_str_eq(summary->layers[0].kernel, "gemm");
-    cr_expect_eq(summary->layers[0].bytes, 2 * 3 * sizeof(float));
-    cr_expect_null(summary->layers[1].kernel);
-    cr_expect_null(summary->layers[2].kernel);
+    cr_assert_str_eq(summary->layers[0].kernel, "gemm");
+    cr_assert_eq(summary->layers[0].bytes, 2 * 3 * sizeof(float));
+    cr_assert_null(summary->layers[1].kernel);
+    cr_assert_null(summary->layers[2].kernel);
     cnn_summary_free(summary);
 }
 
@@ -422,8 +422,8 @@ Test(plan, a_concat_writes_its_output_once) {
     network_output(&n, network_node(&n, "Concat", &node, 2, a, b));
     cr_assert(graph_add_attr_int(node, "axis", 1));
     cnn_summary *summary = planned_summary(&n);
-    cr_expect_str_eq(summary->layers[0].kernel, "concat");
-    cr_expect_eq(summary->layers[0].bytes, 2 * 8 * sizeof(float));
+    cr_assert_str_eq(summary->layers[0].kernel, "concat");
+    cr_assert_eq(summary->layers[0].bytes, 2 * 8 * sizeof(float));
     cnn_summary_free(summary);
 }
 

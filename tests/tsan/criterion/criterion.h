@@ -48,6 +48,7 @@ void tsan_test_add(tsan_test *test);
 #define cr_assert_leq(a, b, ...)      cr_assert((a) <= (b), __VA_ARGS__)
 #define cr_assert_geq(a, b, ...)      cr_assert((a) >= (b), __VA_ARGS__)
 #define cr_assert_str_eq(a, b, ...)   cr_assert(strcmp(a, b) == 0, __VA_ARGS__)
+#define cr_assert_null(a, ...)        cr_assert((a) == NULL, __VA_ARGS__)
 #define cr_assert_not_null(a, ...)    cr_assert((a) != NULL, __VA_ARGS__)
 
 #endif
