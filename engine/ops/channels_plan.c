@@ -90,7 +90,7 @@ static channels_step *new_step(const plan_builder *b, int value, size_t *bytes) 
     return s;
 }
 
-/* Adds the step that makes `value`, from which it frees. */
+/* Adds the step that makes `value`, a copy of `s`, which is freed. */
 static cnn_status add_step(plan_builder *b, channels_step *s, size_t bytes, const plan_blocked *in,
                            size_t count, int value, cnn_error *err) {
     plan_blocked out;

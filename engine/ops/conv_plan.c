@@ -221,11 +221,20 @@ cnn_status conv_read_io(plan_builder *b, const graph_node *node, const conv_form
     return status;
 }
 
-void conv_reuse_residual(plan_builder *b, const conv_io *io) {
+/* A residual that ends here may be replaced by the result, unless it is also what is convolved. */
+static void reuse_residual(plan_builder *b, const conv_io *io) {
     if (plan_same_pitches(&io->residual.geometry, &io->out.geometry) &&
         plan_buffer_root(b->plan, io->residual.place.buffer) !=
             plan_buffer_root(b->plan, io->in.place.buffer))
         plan_may_overwrite(b, &io->residual.place, &io->out.place);
+}
+
+void conv_connect(plan_builder *b, const conv_io *io, size_t in, size_t out, size_t residual) {
+    plan_connect_read_blocked(b, in, &io->in);
+    plan_connect_write_blocked(b, out, &io->out);
+    if (!io->has_residual) return;
+    plan_connect_read(b, residual, &io->residual.place);
+    reuse_residual(b, io);
 }
 
 static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const conv_form *f,
@@ -256,12 +265,8 @@ static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const
     if (!plan_add_step(b, f->icg > 1 ? "grouped" : "depthwise", depthwise_tile_run, tiles, &s,
                        sizeof(s)))
         return cnn_fail_memory(err, sizeof(s));
-    plan_connect_read_blocked(b, offsetof(depthwise_step, a.in), &io.in);
-    plan_connect_write_blocked(b, offsetof(depthwise_step, a.out), &io.out);
-    if (io.has_residual) {
-        plan_connect_read(b, offsetof(depthwise_step, a.residual), &io.residual.place);
-        conv_reuse_residual(b, &io);
-    }
+    conv_connect(b, &io, offsetof(depthwise_step, a.in), offsetof(depthwise_step, a.out),
+                 offsetof(depthwise_step, a.residual));
     return CNN_OK;
 }
 
@@ -306,12 +311,8 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
         (size_t)out->n * (size_t)s.a.groups * (size_t)s.panel_chunks * (size_t)s.row_chunks;
     if (!plan_add_step(b, joined > 1 ? "conv_joined" : "conv", conv_tile_run, tiles, &s, sizeof(s)))
         return cnn_fail_memory(err, sizeof(s));
-    plan_connect_read_blocked(b, offsetof(conv_step, a.in), &io.in);
-    plan_connect_write_blocked(b, offsetof(conv_step, a.out), &io.out);
-    if (io.has_residual) {
-        plan_connect_read(b, offsetof(conv_step, a.residual), &io.residual.place);
-        conv_reuse_residual(b, &io);
-    }
+    conv_connect(b, &io, offsetof(conv_step, a.in), offsetof(conv_step, a.out),
+                 offsetof(conv_step, a.residual));
     return CNN_OK;
 }
 

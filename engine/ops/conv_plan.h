@@ -19,8 +19,8 @@ typedef struct conv_io {
 
 cnn_status conv_read_io(plan_builder *b, const graph_node *node, const conv_form *f, conv_io *io,
                         cnn_error *err);
-/* A residual that ends here may be replaced by the result, unless it is also what is convolved. */
-void conv_reuse_residual(plan_builder *b, const conv_io *io);
+/* Connects input, output and residual at these bytes of the newest step's arguments. */
+void conv_connect(plan_builder *b, const conv_io *io, size_t in, size_t out, size_t residual);
 /* Without pointers and panels, for groups of which `joined` have been made one. */
 conv_args conv_dense_args(const graph_node *node, const conv_form *f, const conv_io *io,
                           int joined);

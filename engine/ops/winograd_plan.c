@@ -129,11 +129,7 @@ cnn_status winograd_lower(plan_builder *b, const graph_node *node, const conv_fo
     const char *kernel = m == 2 ? "winograd_2x2" : "winograd_4x4";
     if (!plan_add_step(b, kernel, run_call, calls, &s, sizeof(s)))
         return cnn_fail_memory(err, sizeof(s));
-    plan_connect_read_blocked(b, offsetof(winograd_step, a.in), &io->in);
-    plan_connect_write_blocked(b, offsetof(winograd_step, a.out), &io->out);
-    if (io->has_residual) {
-        plan_connect_read(b, offsetof(winograd_step, a.residual), &io->residual.place);
-        conv_reuse_residual(b, io);
-    }
+    conv_connect(b, io, offsetof(winograd_step, a.in), offsetof(winograd_step, a.out),
+                 offsetof(winograd_step, a.residual));
     return CNN_OK;
 }
