@@ -50,7 +50,7 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
     {                                                                                              \
         .name = "precision", .type = OPTION_CHOICE, .offset = offsetof(values, precision),         \
         .choices = MODEL_PRECISIONS,                                                               \
-        .help = "numbers to compute with (as model.json says, else fp32)"                          \
+        .help = "numbers to compute with; not yet bf16 and int8 (as model.json says, else fp32)"   \
     }
 
 /* For --help of the subcommands that take a MODEL. */

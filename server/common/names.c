@@ -112,16 +112,18 @@ __attribute__((format(printf, 3, 4))) static void append(char *buffer, size_t si
 }
 
 static void list_names(const void *list, size_t count, name_at_fn *at, char *buffer, size_t size) {
-    size_t listed = 0, left = 0;
-    for (size_t i = 0; i < count; i++) {
+    size_t named = 0, listed = 0;
+    for (size_t i = 0; i < count; i++)
+        named += at(list, i) != NULL;
+    const char *before = named == 1 ? "; there is " : "; there are ";
+    for (size_t i = 0; i < count && listed < NAME_LISTED; i++) {
         const char *entry = at(list, i);
         if (!entry) continue;
-        if (listed == NAME_LISTED)
-            left++;
-        else
-            append(buffer, size, "%s'%.64s'", listed++ ? ", " : "; there are ", entry);
+        append(buffer, size, "%s'%.64s'", before, entry);
+        before = ", ";
+        listed++;
     }
-    if (left > 0) append(buffer, size, " and %zu more", left);
+    if (named > listed) append(buffer, size, " and %zu more", named - listed);
 }
 
 const char *names_suggest(const char *name, const void *list, size_t count, name_at_fn *at,

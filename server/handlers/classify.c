@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A reply may be larger than expected, but not by more than this factor and this many bytes. */
 #define REPLY_SLACK_FACTOR 2
@@ -196,6 +197,16 @@ static bool is_overdue(image_task *task) {
     return true;
 }
 
+/* Every picture has some of the bytes that `curl -d @FILE` drops; --data-binary keeps them. */
+static void hint_at_text_mode(const classify_image *sent, model_error *err) {
+    const unsigned char *bytes = sent->bytes;
+    for (size_t i = 0; i < sent->size; i++)
+        if (bytes[i] == '\0' || bytes[i] == '\n' || bytes[i] == '\r') return;
+    size_t used = strlen(err->message);
+    snprintf(err->message + used, sizeof err->message - used,
+             "; the body holds no line break, as if sent with curl -d, not --data-binary");
+}
+
 static void classify(image_task *task) {
     const classify_job *job = task->job;
     const classify_image *sent = &job->request.images[task->index];
@@ -205,6 +216,8 @@ static void classify(image_task *task) {
         return;
     }
     task->code = model_classify(job->query, sent->bytes, sent->size, &task->result, &task->err);
+    if (task->code == MODEL_IMAGE && task->err.image == IMAGE_UNDECODABLE)
+        hint_at_text_mode(sent, &task->err);
     http_timing_add(job->x, HTTP_DECODE, task->result.decode_ns);
     http_timing_add(job->x, HTTP_PREPROCESS, task->result.preprocess_ns);
     http_timing_add(job->x, HTTP_INFERENCE, task->result.inference_ns);

@@ -54,16 +54,18 @@ static bool mark_given(classify_request *r, parameter p, classify_refusal *why) 
 
 static bool set_top(classify_request *r, int64_t top, classify_refusal *why) {
     if (top < 0 || top > CLASSIFY_MAX_TOP)
-        return refuse(why, 400, "bad_request", "'top' has to be from 0 to %d", CLASSIFY_MAX_TOP);
+        return refuse(why, 400, "bad_request", "'top' has to be a whole number from 0 to %d",
+                      CLASSIFY_MAX_TOP);
     r->top = (size_t)top;
     return true;
 }
 
 /* Numbers of more than nine digits are INT64_MAX. */
-static bool read_integer(parameter p, const char *text, int64_t *out, classify_refusal *why) {
+static bool read_whole_number(parameter p, const char *text, int64_t *out, classify_refusal *why) {
     size_t digits = strspn(text, "0123456789");
     if (digits == 0 || text[digits])
-        return refuse(why, 400, "bad_request", "'%s' has to be an integer, not '%.64s'",
+        return refuse(why, 400, "bad_request",
+                      "'%s' has to be a whole number, 0 or greater, not '%.64s'",
                       parameter_names[p], text);
     *out = digits > 9 ? INT64_MAX : strtoll(text, NULL, 10);
     return true;
@@ -71,7 +73,7 @@ static bool read_integer(parameter p, const char *text, int64_t *out, classify_r
 
 static bool set_top_text(classify_request *r, const char *text, classify_refusal *why) {
     int64_t top = -1;
-    return read_integer(TOP, text, &top, why) && set_top(r, top, why);
+    return read_whole_number(TOP, text, &top, why) && set_top(r, top, why);
 }
 
 static bool set_features_text(classify_request *r, const char *text, classify_refusal *why) {
@@ -108,33 +110,49 @@ static bool set_explain(classify_request *r, const char *text, classify_refusal 
 
 static bool set_explain_class(classify_request *r, int64_t index, classify_refusal *why) {
     if (index < 0)
-        return refuse(why, 400, "bad_request", "'explain_class' has to be the index of a class");
+        return refuse(why, 400, "bad_request",
+                      "'explain_class' has to be a whole number, 0 or greater");
     r->explained_class = (size_t)index;
     return true;
 }
 
 static bool set_explain_class_text(classify_request *r, const char *text, classify_refusal *why) {
     int64_t index = -1;
-    return read_integer(EXPLAIN_CLASS, text, &index, why) && set_explain_class(r, index, why);
+    return read_whole_number(EXPLAIN_CLASS, text, &index, why) && set_explain_class(r, index, why);
 }
 
-static bool set_parameter(classify_request *r, const char *name, const char *text,
+static bool find_parameter(const char *name, parameter *out) {
+    for (size_t p = 0; p < ARRAY_LENGTH(parameter_names); p++)
+        if (strcmp(parameter_names[p], name) == 0) {
+            *out = (parameter)p;
+            return true;
+        }
+    return false;
+}
+
+/* `what` says what the name is not. */
+static bool refuse_unknown(const char *name, const char *what, classify_refusal *why) {
+    char near[300];
+    names_suggest(name, parameter_names, ARRAY_LENGTH(parameter_names), name_at_array, near,
+                  sizeof near);
+    return refuse(why, 400, "bad_request", "'%.64s' is %s%s", name, what, near);
+}
+
+static bool set_parameter(classify_request *r, parameter p, const char *text,
                           classify_refusal *why) {
     static bool (*const setters[])(classify_request *, const char *, classify_refusal *) = {
         set_top_text,     set_features_text, set_format,
         set_timings_text, set_explain,       set_explain_class_text};
-    for (size_t p = 0; p < ARRAY_LENGTH(parameter_names); p++)
-        if (strcmp(parameter_names[p], name) == 0)
-            return mark_given(r, (parameter)p, why) && setters[p](r, text, why);
-    char near[300];
-    names_suggest(name, parameter_names, ARRAY_LENGTH(parameter_names), name_at_array, near,
-                  sizeof near);
-    return refuse(why, 400, "bad_request", "there is no parameter '%.64s'%s", name, near);
+    return mark_given(r, p, why) && setters[p](r, text, why);
 }
 
 static bool read_query(classify_request *r, const http_target *target, classify_refusal *why) {
-    for (size_t i = 0; i < target->query_count; i++)
-        if (!set_parameter(r, target->query[i].name, target->query[i].value, why)) return false;
+    for (size_t i = 0; i < target->query_count; i++) {
+        const http_pair *pair = &target->query[i];
+        parameter p;
+        if (!find_parameter(pair->name, &p)) return refuse_unknown(pair->name, "no parameter", why);
+        if (!set_parameter(r, p, pair->value, why)) return false;
+    }
     return true;
 }
 
@@ -145,7 +163,15 @@ static bool allocate_images(classify_request *r, size_t count, classify_refusal 
     return r->images || refuse_memory(why);
 }
 
+static bool begins_like_json(const http_request *request) {
+    return request->body[0] == '{' || request->body[0] == '[';
+}
+
 static bool read_raw(classify_request *r, const http_request *request, classify_refusal *why) {
+    if (begins_like_json(request))
+        return refuse(why, 415, "unsupported_media_type",
+                      "the body is no image but begins like JSON, which needs the header "
+                      "Content-Type: application/json");
     if (!allocate_images(r, 1, why)) return false;
     r->images[r->image_count++] =
         (classify_image){.bytes = request->body, .size = request->body_size};
@@ -164,13 +190,16 @@ static bool is_empty_choice(const multipart_part *part) {
 }
 
 static bool read_text_part(classify_request *r, const multipart_part *part, classify_refusal *why) {
+    parameter p;
+    if (!find_parameter(part->name, &p))
+        return refuse_unknown(part->name, "neither a file (-F image=@FILE) nor a parameter", why);
     char *text = malloc(part->size + 1); /* a body has no NUL at its end */
     if (!text) return refuse_memory(why);
     memcpy(text, part->data, part->size);
     text[part->size] = '\0';
     bool good =
         strlen(text) == part->size
-            ? set_parameter(r, part->name, text, why)
+            ? set_parameter(r, p, text, why)
             : refuse(why, 400, "bad_request", "the form field '%.64s' is no text", part->name);
     free(text);
     return good;

@@ -77,7 +77,7 @@ const char *model_activation_name(model_activation activation); /* "none", "soft
 
 /* The input that images are fed to: extents that depend on the image are -1, the batch is 1. */
 cnn_tensor_info served_model_input(const served_model *model);
-/* The output that predictions come from, as the graph has it. */
+/* The output that predictions come from; extents that the graph leaves open are -1, the batch 1. */
 cnn_tensor_info served_model_output(const served_model *model);
 /* Preprocessing, complete: layout and channels included. */
 const image_spec *served_model_spec(const served_model *model);

@@ -57,7 +57,9 @@ cnn_tensor_info served_model_input(const served_model *model) {
 }
 
 cnn_tensor_info served_model_output(const served_model *model) {
-    return cnn_model_output(model->cnn, model->output);
+    cnn_tensor_info info = cnn_model_output(model->cnn, model->output);
+    if (info.shape.rank > 0 && info.shape.dims[0] < 0) info.shape.dims[0] = 1;
+    return info;
 }
 
 const image_spec *served_model_spec(const served_model *model) {

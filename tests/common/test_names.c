@@ -64,6 +64,8 @@ Test(names, suggestions) {
                      "; did you mean 'resnet50' or 'resnet18'?");
     cr_expect_str_eq(names_suggest("zzzzzz", models, 2, name_at_array, text, sizeof text),
                      "; there are 'cifar10', 'digits'");
+    cr_expect_str_eq(names_suggest("zzzzzz", models, 1, name_at_array, text, sizeof text),
+                     "; there is 'cifar10'");
     cr_expect_str_eq(names_suggest("zzz", models, 0, name_at_array, text, sizeof text), "");
     names_suggest("resnet", models, 5, name_at_array, small, sizeof small);
     cr_expect_lt(strlen(small), sizeof small);

@@ -75,23 +75,24 @@ Test(classify_request, parameters_of_the_query) {
 
 Test(classify_request, wrong_parameters) {
     const char *cases[][2] = {
-        {"top=1000001", "'top' has to be from 0 to 1000000"},
-        {"top=99999999999999999999", "'top' has to be from 0 to 1000000"},
-        {"top=-1", "'top' has to be an integer, not '-1'"},
-        {"top=", "'top' has to be an integer"},
-        {"top=1.5", "'top' has to be an integer"},
+        {"top=1000001", "'top' has to be a whole number from 0 to 1000000"},
+        {"top=99999999999999999999", "'top' has to be a whole number from 0 to 1000000"},
+        {"top=-1", "'top' has to be a whole number, 0 or greater, not '-1'"},
+        {"top=", "'top' has to be a whole number"},
+        {"top=1.5", "'top' has to be a whole number"},
         {"top=1&top=1", "'top' is given twice"},
         {"features=a&features=b", "'features' is given twice"},
         {"feature_format=Array",
          "'feature_format' has to be one of array|base64|stats|png, not 'Array'"},
         {"timings=yes", "'timings' has to be 0 or 1"},
-        {"feature=a", "there is no parameter 'feature'; did you mean 'features'"},
+        {"feature=a", "'feature' is no parameter; did you mean 'features'"},
         {"explain=gradcam", "'explain' has to be cam, not 'gradcam'"},
         {"explain_class=3", "'explain_class' needs explain=cam"},
-        {"explain=cam&explain_class=tabby", "'explain_class' has to be an integer, not 'tabby'"},
+        {"explain=cam&explain_class=tabby",
+         "'explain_class' has to be a whole number, 0 or greater, not 'tabby'"},
         {"explain=cam&explain=cam", "'explain' is given twice"},
-        {"exlpain=cam", "there is no parameter 'exlpain'; did you mean 'explain'"},
-        {"Top=1", "there is no parameter 'Top'; did you mean 'top'?"},
+        {"exlpain=cam", "'exlpain' is no parameter; did you mean 'explain'"},
+        {"Top=1", "'Top' is no parameter; did you mean 'top'?"},
     };
     request_body("DATA", 4);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -141,7 +142,10 @@ Test(classify_request, wrong_forms) {
     form(PART("name=\"tops\"", "7") PNG_PART("A"));
     expect_refusal(400, "bad_request", "did you mean 'top'");
     form(PART("name=\"top\"", "x") PNG_PART("A"));
-    expect_refusal(400, "bad_request", "'top' has to be an integer");
+    expect_refusal(400, "bad_request", "'top' has to be a whole number");
+    form(PART("name=\"image\"", "a.jpg"));
+    expect_refusal(400, "bad_request",
+                   "'image' is neither a file (-F image=@FILE) nor a parameter; there are 'top', ");
     form(PART("name=\"top\"", "1") PNG_PART("A"));
     query("top=1");
     expect_refusal(400, "bad_request", "'top' is given twice");
@@ -159,6 +163,15 @@ Test(classify_request, wrong_forms) {
     strcpy(body + sizeof binary - 1, "--B--");
     request_body(body, sizeof binary - 1 + 5);
     expect_refusal(400, "bad_request", "the form field 'top' is no text");
+}
+
+Test(classify_request, json_without_its_type) {
+    request_body("{\"images\": []}", 14);
+    expect_refusal(415, "unsupported_media_type",
+                   "needs the header Content-Type: application/json");
+    request_body("", 1);
+    cr_expect(read_request(), "one NUL is for the decoder to refuse");
+    classify_request_free(&r);
 }
 
 static void document(const char *text) {
@@ -186,7 +199,7 @@ Test(classify_request, wrong_documents) {
     document("{\"top\": 1}");
     expect_refusal(400, "bad_request", "the request holds no \"images\"");
     document("{\"images\": [\"QQ\"], \"top\": -1}");
-    expect_refusal(400, "bad_request", "'top' has to be from 0");
+    expect_refusal(400, "bad_request", "'top' has to be a whole number from 0 to 1000000");
     document("{\"images\": [\"QQ\"], \"feature_format\": \"xml\"}");
     expect_refusal(400, "bad_request", "'feature_format' has to be");
     document("{\"images\": [\"QQ\", \"QQ\", \"QQ\", \"QQ\"]}");

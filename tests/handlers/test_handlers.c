@@ -225,6 +225,19 @@ Test(handlers, wrong_requests) {
     expect_error(400, "bad_request", "did you mean 'top'");
 }
 
+/* curl -d drops line breaks; --data-binary keeps them. */
+Test(handlers, images_without_line_breaks) {
+    request_target("POST", "/v1/classify");
+    request_body("\xff\xd8\xff\xe0", 4);
+    request_run();
+    expect_error(422, "undecodable_image", "as if sent with curl -d, not --data-binary");
+    again("/v1/classify");
+    request_body("\xff\xd8\xff\n", 4);
+    request_run();
+    expect_error(422, "undecodable_image", "JPEG");
+    expect_no("curl");
+}
+
 Test(handlers, lists_of_models) {
     request_target("GET", "/v1/models");
     request_run();
@@ -235,14 +248,16 @@ Test(handlers, lists_of_models) {
 Test(handlers, description_of_a_model) {
     request_target("GET", "/v1/models/digits");
     request_run();
-    const char *parts[] = {"{\"name\":\"digits\",",
-                           "\"versions\":[\"1\"]",
-                           "\"precision\":\"fp32\"",
-                           "\"preprocessing\":{\"color\":\"GRAY\"",
-                           "\"memory\":{\"weights_bytes\":",
-                           "\"labels\":[\"0\",\"1\"",
-                           "\"layers\":[{\"name\":\"conv1\",\"op\":\"Conv\"",
-                           "\"params\":832,\"macs\":460800"};
+    const char *parts[] = {
+        "{\"name\":\"digits\",",
+        "\"versions\":[\"1\"]",
+        "\"precision\":\"fp32\"",
+        "\"output\":{\"name\":\"logits\",\"dtype\":\"float32\",\"shape\":[1,10]}",
+        "\"preprocessing\":{\"color\":\"GRAY\"",
+        "\"memory\":{\"weights_bytes\":",
+        "\"labels\":[\"0\",\"1\"",
+        "\"layers\":[{\"name\":\"conv1\",\"op\":\"Conv\"",
+        "\"params\":832,\"macs\":460800"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         expect_reply(parts[i]);
     again("/v1/models/digits");

@@ -384,7 +384,7 @@ class Errors(ServerCase):
     def test_bad_request(self):
         post = lambda path, body=ONE, headers=None: self.post(path, body, headers)
         self.expect_error(post("/v1/classify", b""), 400, "bad_request", "empty")
-        self.expect_error(post("/v1/classify?top=x"), 400, "bad_request", "'top' has to be an integer")
+        self.expect_error(post("/v1/classify?top=x"), 400, "bad_request", "'top' has to be a whole number")
         self.expect_error(post("/v1/classify?topp=1"), 400, "bad_request", "did you mean 'top'")
         self.expect_error(post("/v1/classify?explain=gradcam"), 400, "bad_request", "explain")
         self.expect_error(post("/v1/classify?feature_format=gif"), 400, "bad_request", "array|base64|stats|png")

@@ -86,7 +86,7 @@ Test(registry, built_in_models_by_name) {
     cr_expect_str_eq(served_model_name(model), "numbers");
     cr_expect_str_eq(served_model_origin(model), "built in");
     served_model_unref(model);
-    expect_not_found(registry, "digits", NULL, "there is no model 'digits'; there are 'numbers'");
+    expect_not_found(registry, "digits", NULL, "there is no model 'digits'; there is 'numbers'");
     model_registry_free(registry);
     const char *wrong[] = {"numbers=digitz"};
     expect_refused(&(model_registry_options){.models = wrong, .model_count = 1},
