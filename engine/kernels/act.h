@@ -83,7 +83,7 @@ INLINE vec act_vector(vec x, activation kind, float a, float b) {
     case ACT_HARD_SWISH:
         return x * vec_bound(x * (1.0f / 6) + 0.5f, zero, one);
     case ACT_SILU:
-        return x * vec_sigmoid(x);
+        return x / (1.0f + vec_exp(-x));
     case ACT_GELU:
         return vec_gelu(x);
     }

@@ -16,6 +16,8 @@
 
 /* Input and weights that stay in the second-level cache while they are used again. */
 #define CONV_CACHED_BYTES (256 * 1024)
+/* Pixels of a row between two passes of an activation: still in the first-level cache. */
+#define CONV_FINISH_PIXELS 64
 
 static conv_tiling kernel_conv_tiling(int in_lanes, int out_blocks, int out_w) {
     (void)in_lanes;
@@ -75,8 +77,7 @@ static tile_panel conv_reduction(const conv_args *a) {
 }
 
 /* One tile: ra pixels from (ya, xa) on, rb from (yb, xb) on. */
-static void conv_pixels(const conv_panel *p, act_params act, int ya, int xa, int ra, int yb, int xb,
-                        int rb) {
+static void conv_pixels(const conv_panel *p, int ya, int xa, int ra, int yb, int xb, int rb) {
     size_t px = p->tile.in_pixel;
     tile_place at = {
         .in_a = p->in + ya * p->in_row + xa * px,
@@ -89,19 +90,25 @@ static void conv_pixels(const conv_panel *p, act_params act, int ya, int xa, int
         at.residual_b = p->residual + yb * p->residual_row + (size_t)xb * LANES;
     }
     tile_table[p->blocks][ra + rb](&p->tile, &at);
-    for (int b = 0; b < p->blocks; b++) {
-        act_finish(at.out_a + b * p->tile.out_block, (size_t)ra * LANES, act);
-        act_finish(at.out_b + b * p->tile.out_block, (size_t)rb * LANES, act);
-    }
+}
+
+/* The activation of pixels [x0, x1) of row y, as far as tiles have not applied it. */
+static void conv_finish(const conv_panel *p, act_params act, int y, int x0, int x1) {
+    for (int b = 0; b < p->blocks; b++)
+        act_finish(p->out + b * p->tile.out_block + y * p->out_row + (size_t)x0 * LANES,
+                   (size_t)(x1 - x0) * LANES, act);
 }
 
 /* Row y, in tiles of equal width as far as possible. */
 static void conv_row(const conv_panel *p, act_params act, int y, int width) {
-    int tiles = DIV_UP(width, tile_max_r[p->blocks]);
+    int tiles = DIV_UP(width, tile_max_r[p->blocks]), finished = 0;
     for (int x = 0; tiles > 0; tiles--) {
         int r = DIV_UP(width - x, tiles), ra = (r + 1) / 2;
-        conv_pixels(p, act, y, x, ra, y, x + ra, r - ra);
+        conv_pixels(p, y, x, ra, y, x + ra, r - ra);
         x += r;
+        if (x - finished < CONV_FINISH_PIXELS && tiles > 1) continue;
+        conv_finish(p, act, y, finished, x);
+        finished = x;
     }
 }
 
@@ -110,9 +117,11 @@ static void conv_row_pair(const conv_panel *p, act_params act, int y, int width)
     int tiles = DIV_UP(width, tile_max_r[p->blocks] / 2);
     for (int x = 0; tiles > 0; tiles--) {
         int r = DIV_UP(width - x, tiles);
-        conv_pixels(p, act, y, x, r, y + 1, x, r);
+        conv_pixels(p, y, x, r, y + 1, x, r);
         x += r;
     }
+    conv_finish(p, act, y, 0, width);
+    conv_finish(p, act, y + 1, 0, width);
 }
 
 /* Narrow maps fill the registers only with two rows. */

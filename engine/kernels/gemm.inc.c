@@ -9,8 +9,10 @@
  */
 #include "kernels/tile.h"
 
-#define GEMM_NB    MIN(TILE_MAX_NB, 2)
-#define GEMM_PANEL ((size_t)GEMM_NB * LANES)
+/* Rows of `a` that stay in the second-level cache from panel to panel. */
+#define GEMM_CACHED_BYTES (256 * 1024)
+#define GEMM_NB           MIN(TILE_MAX_NB, 2)
+#define GEMM_PANEL        ((size_t)GEMM_NB * LANES)
 
 static size_t kernel_gemm_panel(void) {
     return GEMM_PANEL;
@@ -49,19 +51,28 @@ static void gemm_tile_part(const gemm_args *a, size_t i, int r, size_t j, size_t
         memcpy(a->out + (i + row) * a->ldo + j, part + row * GEMM_PANEL, columns * sizeof(float));
 }
 
-static void kernel_gemm(const gemm_args *a, size_t j0, size_t j1) {
+/* Rows [i0, i1) of columns [j0, j1). */
+static void gemm_rows(const gemm_args *a, size_t i0, size_t i1, size_t j0, size_t j1) {
     size_t max_r = tile_max_r[GEMM_NB];
     for (size_t j = j0; j < j1; j += GEMM_PANEL) {
-        size_t columns = MIN(GEMM_PANEL, MIN(j1, a->n) - j), tiles = DIV_UP(a->m, max_r);
-        for (size_t i = 0; tiles > 0; tiles--) {
-            int r = (int)(DIV_UP(a->m - i, tiles));
+        size_t columns = MIN(GEMM_PANEL, j1 - j), tiles = DIV_UP(i1 - i0, max_r);
+        for (size_t i = i0; tiles > 0; tiles--) {
+            int r = (int)(DIV_UP(i1 - i, tiles));
             if (columns == GEMM_PANEL)
                 gemm_tile(a, i, r, j, a->out + i * a->ldo + j, a->ldo);
             else
                 gemm_tile_part(a, i, r, j, columns);
-            for (int row = 0; row < r; row++)
-                act_finish(a->out + (i + row) * a->ldo + j, columns, a->act);
             i += r;
         }
     }
+    for (size_t i = i0; i < i1; i++)
+        act_finish(a->out + i * a->ldo + j0, j1 - j0, a->act);
+}
+
+static void kernel_gemm(const gemm_args *a, size_t j0, size_t j1) {
+    size_t chunk = MAX(GEMM_CACHED_BYTES / (a->k * sizeof(float)), 1);
+    chunk = DIV_UP(chunk, tile_max_r[GEMM_NB]) * tile_max_r[GEMM_NB];
+    j1 = MIN(j1, a->n);
+    for (size_t i = 0; i < a->m; i += chunk)
+        gemm_rows(a, i, MIN(i + chunk, a->m), j0, j1);
 }

@@ -75,15 +75,9 @@ static void kernel_reduce_columns(const float *in, size_t pitch, size_t count, f
 /* The rest behind the last whole vector takes part one by one. */
 INLINE float reduce_row(const float *in, size_t count, const reduction kind) {
     size_t vectors = count / SIMD_WIDTH;
-    float lanes[SIMD_WIDTH];
     vec total = reduce_column(in, SIMD_WIDTH, vectors, 0, kind);
-    for (int half = SIMD_WIDTH / 2; half > 0; half /= 2) {
-        memcpy(lanes, &total, sizeof total);
-        vec other = {0};
-        for (int i = 0; i < half; i++)
-            other[i] = lanes[i + half];
-        total = reduce_join(total, other, kind);
-    }
+    UNROLL for (int half = SIMD_WIDTH / 2; half > 0; half /= 2) total =
+        reduce_join(total, vec_swap(total, half), kind);
     for (size_t i = vectors * SIMD_WIDTH; i < count; i++)
         total = reduce_step(total, vec_set(in[i]), kind);
     return total[0];

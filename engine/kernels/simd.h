@@ -2,7 +2,7 @@
  * A small vector of floats, as wide as the instruction set that this file is compiled for.
  *
  * GCC and Clang vector extensions give arithmetic, so a * b + c becomes one FMA where there is one.
- * Only what the extensions lack (minimum, maximum, square root) uses intrinsics on x86; elsewhere
+ * Only what the extensions lack (minimum, rounding, square root) uses intrinsics on x86; elsewhere
  * plain code does the same. Blocks of LANES floats are BLOCK_VECTORS vectors on every machine.
  */
 #ifndef KERNELS_SIMD_H
@@ -137,14 +137,17 @@ INLINE vec vec_permute(vec v, vec_int index) {
 #endif
 }
 
+/* Lane l trades places with lane l ^ half, a constant. */
+INLINE vec vec_swap(vec v, const int half) {
+    vec_int index;
+    UNROLL for (int i = 0; i < SIMD_WIDTH; i++) index[i] = i ^ half;
+    return vec_permute(v, index);
+}
+
 /* Lanes added pairwise: the same tree for every call. */
 INLINE float vec_sum(vec v) {
-    float lanes[SIMD_WIDTH];
-    memcpy(lanes, &v, sizeof v);
-    for (int half = SIMD_WIDTH / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            lanes[i] += lanes[i + half];
-    return lanes[0];
+    UNROLL for (int half = SIMD_WIDTH / 2; half > 0; half /= 2) v += vec_swap(v, half);
+    return v[0];
 }
 
 /* The largest lane; NaN lanes count as -infinity. */
@@ -153,6 +156,27 @@ INLINE float vec_reduce_max(vec v) {
     for (int i = 0; i < SIMD_WIDTH; i++)
         if (v[i] > max) max = v[i];
     return max;
+}
+
+/* The nearest integer, ties to even, of |v| < 2^22; NaN stays. */
+INLINE vec vec_round(vec v) {
+#if defined(__AVX512F__)
+    return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+    const float shifter = 0x1.8p23f;
+    return (v + shifter) - shifter;
+#endif
+}
+
+/* v 2^n for integers n of -200 to 200. Two factors where there is no instruction, because 2^n may
+ * itself leave the range. */
+INLINE vec vec_scale(vec v, vec n) {
+#if defined(__AVX512F__)
+    return _mm512_scalef_ps(v, n);
+#else
+    vec_int bits = (vec_int)(n + 0x1.8p23f) - (vec_int)vec_set(0x1.8p23f), half = bits >> 1;
+    return v * (vec)((half + 127) << 23) * (vec)((bits - half + 127) << 23);
+#endif
 }
 
 /*
@@ -164,16 +188,12 @@ INLINE float vec_reduce_max(vec v) {
  *
  * with ln(2) in two parts, the first short enough that n times it is exact. On |r| <= ln(2) / 2 a
  * polynomial of degree 6 that interpolates (e^r - 1 - r) / r^2 in Chebyshev nodes; its error is
- * below 2^-26. n is rounded by adding 1.5 * 2^23, whose low mantissa bits then hold it. 2^n is
- * applied in two factors because it may itself leave the range.
+ * below 2^-26.
  */
 INLINE vec vec_exp(vec x) {
-    const float shifter = 0x1.8p23f;
     x = vec_max(vec_set(-110.0f), x);
     x = vec_min(vec_set(100.0f), x);
-    vec shifted = x * 1.44269502f + shifter;
-    vec n = shifted - shifter;
-    vec_int bits = (vec_int)shifted - (vec_int)vec_set(shifter);
+    vec n = vec_round(x * 1.44269502f);
     vec r = x - n * 0.693145752f;
     r = r - n * 1.42860677e-6f;
     vec q = r * 0.00139269268f + 0.00836377405f;
@@ -181,9 +201,7 @@ INLINE vec vec_exp(vec x) {
     q = q * r + 0.166665733f;
     q = q * r + 0.5f;
     vec y = (q * (r * r) + r) + 1.0f;
-    vec_int half = bits >> 1;
-    vec scale_a = (vec)((half + 127) << 23), scale_b = (vec)((bits - half + 127) << 23);
-    return y * scale_a * scale_b;
+    return vec_scale(y, n);
 }
 
 /* (ln(1 + f) - f + f^2 / 2) / f^2, of degree 8 in f and 0 at 0; see vec_log. */
