@@ -40,11 +40,12 @@ static uint64_t allowed_ns(const deadline *d) {
     return d->all->idle_ns + d->received * (SECOND / DEADLINE_MIN_RATE);
 }
 
-/* The end of the input of a connection that is suspended can escape libmicrohttpd, which would then
- * keep a half-closed connection until it times out. */
+/* The end of a connection's input can escape libmicrohttpd (edge-triggered epoll) if it comes while
+ * the connection is suspended, or together with data. It would then keep a half-closed connection,
+ * or wait for the rest of a body, until that times out. */
 static bool peer_has_ended(const deadline *d, uint64_t now) {
     char byte;
-    return d->phase == DEADLINE_WAITING && now - d->since_ns > TICK_MS * MILLISECOND &&
+    return d->phase != DEADLINE_NONE && now - d->since_ns > TICK_MS * MILLISECOND &&
            recv(d->socket, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 

@@ -938,7 +938,7 @@ class StartAndStop(unittest.TestCase):
         self.addCleanup(server.kill)
         return server
 
-    def start_slow_requests(self, server, count):
+    def start_slow_requests(self, server, count=3):
         """Requests that the server has begun with, but not yet answered."""
         head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
         sockets = []
@@ -970,7 +970,7 @@ class StartAndStop(unittest.TestCase):
             server = self.start("--threads", "1", "--drain-seconds", "600", "--timeout-ms", "0")
             kept = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
             server.request("GET", "/livez", connection=kept)
-            sockets = self.start_slow_requests(server, 6)
+            sockets = self.start_slow_requests(server)
             server.signal(number)
             self.wait_for_drain(server)
             self.expect_draining(server.request("POST", "/v1/classify", ONE, connection=kept))
@@ -1000,9 +1000,19 @@ class StartAndStop(unittest.TestCase):
             self.assertIn(parse(read_all(s))[0], (200, 503))
         self.assertEqual(server.wait(), 0)
 
+    def test_client_that_left_during_its_upload_does_not_hold_up_the_end(self):
+        head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+        server = self.start()
+        for data in (head, head + b"abc"):
+            with server.connect() as s:
+                s.sendall(data)
+            self.assertEqual(server.request("GET", "/livez").status, 200)
+        self.assertEqual(server.stop(), 0)
+        self.assertFalse([line for line in server.lines if "still running" in line])
+
     def test_drain_time_is_a_limit(self):
         server = self.start("--drain-seconds", "0", "--threads", "1")
-        self.start_slow_requests(server, 6)
+        self.start_slow_requests(server)
         started = time.monotonic()
         server.signal(signal.SIGTERM)
         self.assertEqual(server.wait(), 0)
@@ -1011,7 +1021,7 @@ class StartAndStop(unittest.TestCase):
 
     def test_second_signal_exits_at_once(self):
         server = self.start("--threads", "1")
-        self.start_slow_requests(server, 6)
+        self.start_slow_requests(server)
         server.signal(signal.SIGTERM)
         self.wait_for_drain(server)
         server.signal(signal.SIGTERM)
