@@ -70,7 +70,7 @@ static void gemm_rows(const gemm_args *a, size_t i0, size_t i1, size_t j0, size_
 }
 
 static void kernel_gemm(const gemm_args *a, size_t j0, size_t j1) {
-    size_t chunk = MAX(GEMM_CACHED_BYTES / (a->k * sizeof(float)), 1);
+    size_t chunk = MAX(GEMM_CACHED_BYTES / (MAX(a->k, 1) * sizeof(float)), 1);
     chunk = DIV_UP(chunk, tile_max_r[GEMM_NB]) * tile_max_r[GEMM_NB];
     j1 = MIN(j1, a->n);
     for (size_t i = 0; i < a->m; i += chunk)

@@ -7,10 +7,12 @@
  * none is left. A worker looks for a task first and helps with ranges only when none waits, so that
  * a full queue gives each core a request of its own and a lonely request gets every core.
  *
- * A range is described by one atomic word, `ticket` = count | next. A tile is taken by advancing
- * `next` with compare-and-swap; whoever succeeds owns that tile of the range then published, and
- * only then reads `fn` and `arg`. They stay put while any tile is out, because the owner publishes
- * its next range after `done` has reached the count.
+ * A range is described by one atomic word, `open` = end | begin of what nobody has taken yet. A
+ * tile is taken with compare-and-swap, by the owner from the front and by others from the back: the
+ * parts of an activation so tend to stay in the cache of the core that wrote them. Whoever succeeds
+ * owns that tile of the range then published, and only then reads `fn`, `arg` and `count`. They
+ * stay put while any tile is out, because the owner publishes its next range after `done` has
+ * reached the count.
  *
  * Idle workers spin for SPIN_NS, which spans the gaps between the layers of a network, then sleep.
  * The pool does not steal, does not nest, and does not time out: tasks are expected to end.
@@ -24,13 +26,14 @@
 
 #define SPIN_NS   50000
 #define MAX_TILES UINT32_MAX
-#define NEXT(t)   ((t)&UINT32_MAX)
-#define COUNT(t)  ((t) >> 32)
+#define BEGIN(t)  ((t)&UINT32_MAX)
+#define END(t)    ((t) >> 32)
 
 typedef struct worker {
-    _Alignas(CNN_ALIGN) _Atomic uint64_t ticket;
+    _Alignas(CNN_ALIGN) _Atomic uint64_t open;
     cnn_range_fn *fn; /* of the range in progress */
     void *arg;
+    size_t count;
     size_t base; /* index of tile 0: ranges longer than MAX_TILES are published in parts */
     _Alignas(CNN_ALIGN) atomic_size_t done;
     atomic_bool waiting;  /* the owner sleeps on `finished` */
@@ -82,11 +85,12 @@ static inline void relax(void) {
 /* ---- ranges ---- */
 
 static bool take_tile(worker *w, size_t *index) {
-    uint64_t t = atomic_load_explicit(&w->ticket, memory_order_acquire);
-    while (NEXT(t) < COUNT(t)) {
-        if (atomic_compare_exchange_weak_explicit(&w->ticket, &t, t + 1, memory_order_acq_rel,
+    uint64_t t = atomic_load_explicit(&w->open, memory_order_acquire);
+    while (BEGIN(t) < END(t)) {
+        uint64_t rest = w == self ? t + 1 : t - ((uint64_t)1 << 32);
+        if (atomic_compare_exchange_weak_explicit(&w->open, &t, rest, memory_order_acq_rel,
                                                   memory_order_acquire)) {
-            *index = NEXT(t);
+            *index = w == self ? BEGIN(t) : END(t) - 1;
             return true;
         }
     }
@@ -94,7 +98,7 @@ static bool take_tile(worker *w, size_t *index) {
 }
 
 static void run_tile(worker *w, size_t index) {
-    size_t count = COUNT(atomic_load_explicit(&w->ticket, memory_order_relaxed));
+    size_t count = w->count;
     w->fn(w->arg, w->base + index);
     if (atomic_fetch_add(&w->done, 1) + 1 == count && atomic_load(&w->waiting)) {
         pthread_mutex_lock(&w->lock);
@@ -151,8 +155,9 @@ static void run_range(worker *w, size_t base, size_t count, cnn_range_fn *fn, vo
     w->fn = fn;
     w->arg = arg;
     w->base = base;
+    w->count = count;
     atomic_store_explicit(&w->done, 0, memory_order_relaxed);
-    atomic_store(&w->ticket, (uint64_t)count << 32);
+    atomic_store(&w->open, (uint64_t)count << 32);
     wake(w->pool, count - 1);
 
     size_t index;
@@ -265,8 +270,8 @@ void pool_run(pool *p, cnn_task_fn *fn, void *arg) {
 
 static bool any_tile(const pool *p) {
     for (int i = 0; i < p->threads; i++) {
-        uint64_t t = atomic_load(&p->workers[i].ticket);
-        if (NEXT(t) < COUNT(t)) return true;
+        uint64_t t = atomic_load(&p->workers[i].open);
+        if (BEGIN(t) < END(t)) return true;
     }
     return false;
 }

@@ -24,7 +24,7 @@ void pool_parallel_for(pool *p, size_t count, cnn_range_fn *fn, void *arg);
 
 /* Memory of the worker that calls, for the tile that it is in: POOL_SCRATCH_BYTES, aligned to
  * CNN_ALIGN. Pages that no tile has touched take no memory. */
-#define POOL_SCRATCH_BYTES ((size_t)8 << 20)
+#define POOL_SCRATCH_BYTES ((size_t)4 << 20)
 void *pool_scratch(void);
 
 #endif
