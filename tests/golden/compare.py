@@ -31,6 +31,10 @@ class TensorInfo(c.Structure):
     _fields_ = [("name", c.c_char_p), ("dtype", c.c_int), ("shape", Shape)]
 
 
+class RuntimeOptions(c.Structure):
+    _fields_ = [("threads", c.c_int), ("queue", c.c_int), ("isa", c.c_char_p)]  # zeros are defaults
+
+
 class PlanOptions(c.Structure):
     _fields_ = [("input_shapes", c.POINTER(Shape)), ("rest", c.c_void_p * 15)]  # zeros are defaults
 
@@ -42,15 +46,16 @@ class StepInfo(c.Structure):
 
 RESULTS = {"cnn_plan_output_count": c.c_size_t, "cnn_plan_output": TensorInfo, "cnn_plan_step_count": c.c_size_t,
            "cnn_plan_step": StepInfo, "cnn_session_input": c.c_void_p, "cnn_session_output": c.c_void_p,
-           "cnn_session_run": None, "cnn_session_profile": None, "cnn_session_free": None, "cnn_plan_free": None}
+           "cnn_session_run": None, "cnn_session_profile": None, "cnn_session_free": None, "cnn_plan_free": None,
+           "cnn_runtime_run": None}
 
 
 class Library:
-    def __init__(self, path):
+    def __init__(self, path, threads=0):
         self.lib = c.CDLL(path)
         for name, result in RESULTS.items():
             getattr(self.lib, name).restype = result
-        self.runtime = self.make("cnn_runtime_create", None)
+        self.runtime = self.make("cnn_runtime_create", c.byref(RuntimeOptions(threads)))
 
     def make(self, function, *arguments):
         """Calls a function with the two last parameters `out` and `err`; returns what it made."""
@@ -59,28 +64,53 @@ class Library:
             raise RuntimeError(error.message.decode())
         return made
 
+    def load(self, path):
+        return self.make("cnn_model_load_file", self.runtime, str(path).encode())
+
     def run(self, model, x):
         """The outputs for `x`, and [operator, kernel, nanoseconds] of each step."""
-        lib, shape = self.lib, Shape(x.ndim, (c.c_int64 * 8)(*x.shape))
-        plan = self.make("cnn_plan_create", model, c.byref(PlanOptions(c.pointer(shape))))
-        session = self.make("cnn_session_create", plan)
-        c.memmove(lib.cnn_session_input(session, c.c_size_t(0)), x.ctypes.data, x.nbytes)
-        infos = [lib.cnn_plan_step(plan, c.c_size_t(i)) for i in range(lib.cnn_plan_step_count(plan))]
-        times = (c.c_uint64 * len(infos))()
-        lib.cnn_session_profile(session, times)
-        lib.cnn_session_run(session)
-        outputs = [self.output(plan, session, i) for i in range(lib.cnn_plan_output_count(plan))]
-        steps = [[info.op.decode(), info.kernel.decode(), time] for info, time in zip(infos, times)]
-        lib.cnn_session_free(session)
-        lib.cnn_plan_free(plan)
+        session = Session(self, model, x)
+        steps = session.profiled()
+        outputs = session.outputs()
+        session.free()
         return outputs, steps
 
-    def output(self, plan, session, i):
-        info = self.lib.cnn_plan_output(plan, c.c_size_t(i))
+
+class Session:
+    """A model that is ready to run on `x`, dense and row-major."""
+
+    def __init__(self, library, model, x):
+        self.lib, self.x, shape = library.lib, x, Shape(x.ndim, (c.c_int64 * 8)(*x.shape))
+        self.plan = library.make("cnn_plan_create", model, c.byref(PlanOptions(c.pointer(shape))))
+        self.session = library.make("cnn_session_create", self.plan)
+        self.input = self.lib.cnn_session_input(self.session, c.c_size_t(0))
+
+    def run(self):
+        c.memmove(self.input, self.x.ctypes.data, self.x.nbytes)  # a run may overwrite it
+        self.lib.cnn_session_run(self.session)
+
+    def profiled(self):
+        """Runs; [operator, kernel, nanoseconds] of each step."""
+        infos = [self.lib.cnn_plan_step(self.plan, c.c_size_t(i)) for i in range(self.lib.cnn_plan_step_count(self.plan))]
+        times = (c.c_uint64 * len(infos))()
+        self.lib.cnn_session_profile(self.session, times)
+        self.run()
+        self.lib.cnn_session_profile(self.session, None)
+        return [[info.op.decode(), info.kernel.decode(), time] for info, time in zip(infos, times)]
+
+    def outputs(self):
+        return [self.output(i) for i in range(self.lib.cnn_plan_output_count(self.plan))]
+
+    def output(self, i):
+        info = self.lib.cnn_plan_output(self.plan, c.c_size_t(i))
         shape = info.shape.dims[:info.shape.rank]
         result = np.empty(shape, onnx.helper.tensor_dtype_to_np_dtype(info.dtype))
-        c.memmove(result.ctypes.data, self.lib.cnn_session_output(session, c.c_size_t(i)), result.nbytes)
+        c.memmove(result.ctypes.data, self.lib.cnn_session_output(self.session, c.c_size_t(i)), result.nbytes)
         return result
+
+    def free(self):
+        self.lib.cnn_session_free(self.session)
+        self.lib.cnn_plan_free(self.plan)
 
 
 # ---- comparing -----------------------------------------------------------------------------------------------------
@@ -110,7 +140,7 @@ def compare(library, model, data, rtol, atol):
 
 def compare_file(library, path, rtol, atol):
     """What compare gives for the last data set, and the worst of all."""
-    model = library.make("cnn_model_load_file", library.runtime, str(path).encode())
+    model = library.load(path)
     worst = []
     for data in sorted(path.parent.glob("test_data_set_*")):
         found, steps = compare(library, model, data, rtol, atol)

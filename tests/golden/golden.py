@@ -137,11 +137,16 @@ def run(*command):
     return done.stdout
 
 
+def export(case, folder):
+    """Fills the folder with model.onnx and test_data_set_N; RuntimeError if that fails."""
+    request = vars(case) | {"shapes": case.shapes, "folder": str(folder)}
+    run(python(case.exporter), HERE / "export.py", json.dumps(request))
+
+
 def check(case, library, folder):
     """The result of compare.py, with `problem`: what is wrong, or ""."""
-    request = vars(case) | {"shapes": case.shapes, "folder": str(folder)}
     try:
-        run(python(case.exporter), HERE / "export.py", json.dumps(request))
+        export(case, folder)
     except RuntimeError as error:
         return {"problem": f"not exported: {error}"}
     try:
