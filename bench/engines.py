@@ -17,7 +17,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from pathlib import Path
 from contenders import ENGINES, LIBRARY, PROGRAM, ROOT, CnnServe, Ncnn  # tests/golden is in the path from here on
 
 import golden
+from machine import machine
 
 CASES = {case.model: case for case in golden.cases("torchscript", "torchvision", """
     resnet18 resnet50 vgg11_bn vgg19 vgg16 squeezenet1_1 mobilenet_v2 mobilenet_v3_small efficientnet_b0 googlenet
@@ -97,14 +97,6 @@ def measure(case, cpus, rounds, seconds):
                 times[name].append(ask(iterations))
     return {"iterations": iterations, "engines": {
         name: {"median_ms": statistics.median(t), "rounds_ms": t, "off": off[name]} for name, t in times.items()}}
-
-
-def machine():
-    described = dict(line.split(":", 1) for line in subprocess.run(
-        ["lscpu"], capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout.splitlines() if ":" in line)
-    flags = described.get("Flags", "").split()
-    return {"cpu": described.get("Model name", platform.machine()).strip(), "cpus": len(os.sched_getaffinity(0)),
-            "flags": [f for f in flags if f.startswith(("avx", "amx", "fma"))], "system": f"{platform.system()} {platform.machine()}"}
 
 
 # ---- the table -----------------------------------------------------------------------------------------------------
