@@ -8,11 +8,12 @@ source "$(dirname "$0")/setup.sh"
 need_packages build test ci
 build clang all # generated headers have to be there
 export LC_ALL=C
+ours=(-not -path '*/.venv/*' -not -path '*/node_modules/*') # what was installed is not
 
 if (($#)); then
     sources=("$@")
 else
-    mapfile -t sources < <(find bench engine include server tests -name '*.[ch]' -not -path '*/.venv/*' | sort)
+    mapfile -t sources < <(find bench engine include server tests -name '*.[ch]' "${ours[@]}" | sort)
 fi
 clang-format --dry-run --Werror "${sources[@]}"
 echo "clang-format: ${#sources[@]} files"
@@ -24,6 +25,6 @@ mapfile -t compiled < <(comm -12 <(printf '%s\n' "${compiled[@]}") <(printf '%s\
 printf '%s\0' "${compiled[@]}" | xargs -0 -r -n 1 -P "$(nproc)" clang-tidy --quiet -p build/clang
 echo "clang-tidy: ${#compiled[@]} files"
 
-mapfile -t shells < <(find .ci bench scripts tests -type f \( -name '*.sh' -o -path .ci/run \) -not -path '*/.venv/*' | sort)
+mapfile -t shells < <(find .ci bench scripts tests -type f \( -name '*.sh' -o -path .ci/run \) "${ours[@]}" | sort)
 shellcheck -x "${shells[@]}"
 echo "shellcheck: ${#shells[@]} files"
