@@ -73,7 +73,7 @@ cnn_status cnn_model_load_memory(cnn_runtime *rt, const void *bytes, size_t size
 
 /* Maps a regular file; *bytes is NULL for an empty one. */
 static cnn_status map_file(const char *path, const void **bytes, size_t *size, cnn_error *err) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO does not hang us */
     struct stat st;
     if (fd < 0)
         return cnn_fail(err, errno == ENOENT ? CNN_NOT_FOUND : CNN_IO, "%s: %s", path,

@@ -78,7 +78,8 @@ static char *resolve(const char *directory, const char *location, bool *escapes)
     if (!root || asprintf(&joined, "%s/%s", root, location) < 0) goto done;
     path = realpath(joined, NULL);
     size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
-    if (path && (strncmp(path, root, length) != 0 || path[length] != '/')) {
+    if (path &&
+        (strncmp(path, root, length) != 0 || (path[length] != '/' && path[length] != '\0'))) {
         *escapes = true;
         free(path);
         path = NULL;

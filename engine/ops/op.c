@@ -32,8 +32,8 @@ cnn_status op_set_output(graph *g, graph_node *node, size_t i, cnn_dtype dtype,
     for (int a = 0; a < shape->rank; a++)
         if (shape->dims[a] < 0 || shape->dims[a] > GRAPH_MAX_EXTENT)
             return op_fail(node, err, CNN_LIMIT,
-                           "output %zu has shape %s, but extents must lie in 0 to %lld", i,
-                           cnn_shape_text(shape, text, sizeof text), (long long)GRAPH_MAX_EXTENT);
+                           "extent %lld of axis %d of output %zu is not in 0 to %lld",
+                           (long long)shape->dims[a], a, i, (long long)GRAPH_MAX_EXTENT);
     for (int a = 0; a < shape->rank; a++)
         if (!cnn_mul_size(bytes, (size_t)shape->dims[a], &bytes) || bytes > GRAPH_MAX_TENSOR_BYTES)
             return op_fail(node, err, CNN_LIMIT,

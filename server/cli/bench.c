@@ -364,7 +364,7 @@ static int bench_model(bench *b, const char *spec, const bench_values *values) {
     if (!open_model(b, spec, values->precision, &err))
         return cli_fail(CLI_USAGE, "%s", err.message);
     if (!choose_batch(b, values->batch)) return CLI_USAGE;
-    if (compile(b, &engine) != CNN_OK) return cli_fail(CLI_USAGE, "%s", engine.message);
+    if (compile(b, &engine) != CNN_OK) return cli_fail(CLI_USAGE, "%s: %s", spec, engine.message);
     for (size_t i = 0; i < cnn_plan_step_count(b->plan); i++)
         b->macs += cnn_plan_step(b->plan, i).macs;
     fill_inputs(b);

@@ -215,7 +215,7 @@ static bool open_model(cnn_runtime *rt, const char *spec, inspected *it) {
 
 /* Summary and plan: that of serving, which makes the predictions, or that of the graph's outputs.
  */
-static bool describe(cnn_runtime *rt, inspected *it) {
+static bool describe(cnn_runtime *rt, const char *spec, inspected *it) {
     cnn_error err = {0};
     cnn_shape shape;
     cnn_plan_options how = {0};
@@ -227,7 +227,7 @@ static bool describe(cnn_runtime *rt, inspected *it) {
     }
     if (cnn_summary_create(it->graph, how.input_shapes, &it->summary, &err) != CNN_OK ||
         cnn_plan_create(it->graph, &how, &it->plan, &err) != CNN_OK) {
-        cli_fail(CLI_USAGE, "%s", err.message);
+        cli_fail(CLI_USAGE, "%s: %s", spec, err.message);
         return false;
     }
     cnn_summary_add_plan(it->summary, it->plan);
@@ -244,9 +244,10 @@ static void close_model(inspected *it) {
 
 static int inspect(cnn_runtime *rt, const void *given, const option_list *arguments) {
     const inspect_values *values = given;
+    const char *spec = arguments->items[0];
     inspected it = {0};
     int status = CLI_USAGE;
-    if (open_model(rt, arguments->items[0], &it) && describe(rt, &it)) {
+    if (open_model(rt, spec, &it) && describe(rt, spec, &it)) {
         status = CLI_OK;
         if (values->json)
             status = print_json(&it);

@@ -51,7 +51,7 @@ Test(constant_of_shape, value_and_default) {
     node_end(t);
     t = node_begin("ConstantOfShape", 9);
     CONSTANT_INTS(t, -1);
-    node_fails(t, CNN_LIMIT, "extents must lie in 0 to");
+    node_fails(t, CNN_LIMIT, "extent -1 of axis 0 of output 0 is not in 0 to");
     t = node_begin("ConstantOfShape", 9);
     IN_INTS(t, DIMS(1), 2);
     node_fails(t, CNN_UNSUPPORTED, "needs a constant shape");
