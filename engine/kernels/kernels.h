@@ -191,6 +191,25 @@ typedef struct channels_args {
     const channel_source *sources;        /* one per channel of the output */
 } channels_args;
 
+/* ---- resizing of planes ---- */
+
+/* The input positions behind a position of the output, and what the second one counts. */
+typedef struct resize_tap {
+    int first, second;
+    float weight; /* of the second, 0 to 1 */
+} resize_tap;
+
+/*
+ * out[y][x] is in[rows[y].first][columns[x].first] or, `linear`, the mean of the four pixels that
+ * the taps name: with v the weight of the row's second and w that of the column's second one,
+ *   (1 - w) ((1 - v) in[y0][x0] + v in[y1][x0]) + w ((1 - v) in[y0][x1] + v in[y1][x1])
+ */
+typedef struct resize_args {
+    blocked in, out; /* of equal n and c */
+    bool linear;
+    const resize_tap *rows, *columns; /* out.h and out.w of them */
+} resize_args;
+
 /* ---- element-wise ---- */
 
 typedef enum binary_op { BINARY_ADD, BINARY_SUB, BINARY_MUL, BINARY_DIV } binary_op;
@@ -272,6 +291,7 @@ typedef struct gemm_args {
        float epsilon))                                                                             \
     /* one row; stable (maximum subtracted); `log`: LogSoftmax */                                  \
     X(void, softmax, (const float *in, float *out, size_t count, bool log))                        \
+    X(void, resize, (const resize_args *a, const rows_tile *t))                                    \
     /* rows [y0, y1) of block b of image n; in: dense NCHW or, `nhwc`, NHWC; extra lanes get 0 */  \
     /* open lanes get 0 */                                                                         \
     X(void, channels, (const channels_args *a, const rows_tile *t))                                \

@@ -664,6 +664,24 @@ static void ref_channels(const channels_args *a, const rows_tile *t) {
             }
 }
 
+static void ref_resize(const resize_args *a, const rows_tile *t) {
+    for (int y = t->y0; y < t->y1; y++)
+        for (int x = 0; x < a->out.w; x++)
+            for (int l = 0; l < LANES; l++) {
+                resize_tap r = a->rows[y], c = a->columns[x];
+                double top = pixel(&a->in, t->n, t->b, r.first, c.first)[l], value = top;
+                if (a->linear) {
+                    double right = pixel(&a->in, t->n, t->b, r.first, c.second)[l];
+                    double below = pixel(&a->in, t->n, t->b, r.second, c.first)[l];
+                    double both = pixel(&a->in, t->n, t->b, r.second, c.second)[l];
+                    double v = r.weight, w = c.weight;
+                    value =
+                        (1 - w) * ((1 - v) * top + v * below) + w * ((1 - v) * right + v * both);
+                }
+                pixel(&a->out, t->n, t->b, y, x)[l] = (float)value;
+            }
+}
+
 /* Where channel c of pixel (y, x) stands in the dense form of `b`. */
 static size_t dense_index(const blocked *b, bool nhwc, int n, int c, int y, int x) {
     return nhwc ? (((size_t)n * b->h + y) * b->w + x) * b->c + c

@@ -12,6 +12,7 @@
 #include "kernels/lrn.inc.c"
 #include "kernels/pool.inc.c"
 #include "kernels/reduce.inc.c"
+#include "kernels/resize.inc.c"
 #include "kernels/roi.inc.c"
 #include "kernels/softmax.inc.c"
 #include "kernels/wavelet.inc.c"

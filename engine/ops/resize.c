@@ -9,6 +9,7 @@
  *
  * Sizes must be known when the model is loaded; the region of interest may come at run time.
  */
+#include "ops/resize.h"
 #include "ops/eval.h"
 #include "ops/families.h"
 #include "ops/infer.h"
@@ -305,6 +306,14 @@ static taps taps_at(const resize *r, int a, int64_t o) {
     return t;
 }
 
+static double weight_at(const resize *r, int a, const taps *t, int64_t i) {
+    return counts(r, a, i) ? kernel(r, ((double)i - t->x) * t->stretch) / t->sum : 0;
+}
+
+static int64_t inside(const resize *r, int a, int64_t i) {
+    return MIN(MAX(i, 0), r->in[a] - 1);
+}
+
 /* ---- all axes ---- */
 
 typedef struct walk {
@@ -324,9 +333,8 @@ static double weighted_sum(const walk *w, int a, size_t offset) {
     if (t->single) return weighted_sum(w, a + 1, offset + (size_t)t->first);
     double sum = 0;
     for (int64_t i = t->first; i <= t->last; i++) {
-        double weight = counts(r, a, i) ? kernel(r, ((double)i - t->x) * t->stretch) / t->sum : 0;
-        int64_t inside = MIN(MAX(i, 0), r->in[a] - 1);
-        if (weight != 0) sum += weight * weighted_sum(w, a + 1, offset + (size_t)inside);
+        double weight = weight_at(r, a, t, i);
+        if (weight != 0) sum += weight * weighted_sum(w, a + 1, offset + (size_t)inside(r, a, i));
     }
     return sum;
 }
@@ -380,6 +388,42 @@ static void resize_eval(const graph_node *node, const tensor *const *in, tensor 
         return;
     walk w = {.r = &r, .x = in[0], .y = out[0]};
     visit(&w, 0);
+}
+
+/* ---- for the kernel ---- */
+
+/* The one or two positions that have a weight; two weights add up to 1. */
+static resize_tap tap_at(const resize *r, int a, int64_t o) {
+    taps t = taps_at(r, a, o);
+    if (t.single) return (resize_tap){(int)t.first, (int)t.first, 0};
+    resize_tap tap = {.first = -1};
+    for (int64_t i = t.first; i <= t.last; i++) {
+        double weight = weight_at(r, a, &t, i);
+        if (weight == 0) continue;
+        tap.second = (int)inside(r, a, i);
+        if (tap.first < 0)
+            tap.first = tap.second;
+        else
+            tap.weight = (float)weight;
+    }
+    return tap;
+}
+
+bool resize_taps(const graph *g, const graph_node *node, resize_tap *rows, resize_tap *columns,
+                 bool *linear) {
+    arguments args = {.scales = if_filled(op_constant(g, node, scales_index(node))),
+                      .sizes = is_old(node) ? NULL : if_filled(op_constant(g, node, 3))};
+    resize r = {0};
+    if (resize_read(node, &op_input(g, node, 0)->shape, &args, &r, NULL) != CNN_OK ||
+        r.scale[0] != 1 || r.scale[1] != 1 || r.mode == CUBIC || r.antialias || r.exclude_outside ||
+        r.transform == TF_CROP_AND_RESIZE)
+        return false;
+    for (int64_t y = 0; rows && y < r.out[2]; y++)
+        rows[y] = tap_at(&r, 2, y);
+    for (int64_t x = 0; columns && x < r.out[3]; x++)
+        columns[x] = tap_at(&r, 3, x);
+    *linear = r.mode == LINEAR;
+    return true;
 }
 
 #define RESIZE_11                                                                                  \

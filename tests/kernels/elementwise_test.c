@@ -342,6 +342,61 @@ Test(layout, random_shapes) {
     }
 }
 
+/* ---- resizing ---- */
+
+static void resize_case(const kernel_table *k, resize_args *a, rng *r) {
+    halo pad = {rng_int(r, 0, 1), rng_int(r, 0, 1), rng_int(r, 0, 1), rng_int(r, 0, 1)};
+    tensor_memory got =
+        tensor_memory_create(a->in.n, a->in.c, a->out.h, a->out.w, LANES, pad, true);
+    tensor_memory want = tensor_memory_like(&got);
+    tensor_memory_mark(&got);
+    tensor_memory_mark(&want);
+    for (int n = 0; n < got.view.n; n++)
+        for (int b = 0; b < got.view.blocks; b++)
+            for (int y0 = 0, y1; y0 < got.view.h; y0 = y1) {
+                rows_tile t = {n, b, y0, y1 = rng_int(r, y0 + 1, got.view.h)};
+                a->out = got.view;
+                k->resize(a, &t);
+                a->out = want.view;
+                kernels_reference.resize(a, &t);
+            }
+    tensor_memory_check_halo(&got, k->isa);
+    tensor_memory_check_close(&got, &want, NULL, a->linear ? 1e-6 : 0, a->linear ? 1e-6 : 0,
+                              k->isa);
+    tensor_memory_free(&got);
+    tensor_memory_free(&want);
+}
+
+static void random_taps(rng *r, resize_tap *taps, int count, int extent) {
+    for (int i = 0; i < count; i++)
+        taps[i] = (resize_tap){rng_int(r, 0, extent - 1), rng_int(r, 0, extent - 1),
+                               (rng_float(r) + 1) / 2};
+}
+
+Test(resize, random_taps) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    rng r = rng_seed(27);
+    for (int i = 0; i < 200; i++) {
+        resize_tap rows[12], columns[20];
+        halo pad = {rng_int(&r, 0, 1), rng_int(&r, 0, 1), rng_int(&r, 0, 1), 0};
+        tensor_memory in =
+            tensor_memory_create(rng_int(&r, 1, 2), rng_int(&r, 1, 40), rng_int(&r, 1, 9),
+                                 rng_int(&r, 1, 9), LANES, pad, true);
+        tensor_memory_randomise(&in, &r);
+        resize_args a = {.in = in.view,
+                         .out = {.h = rng_int(&r, 1, 12), .w = rng_int(&r, 1, 20)},
+                         .linear = rng_chance(&r, 60),
+                         .rows = rows,
+                         .columns = columns};
+        random_taps(&r, rows, a.out.h, in.view.h);
+        random_taps(&r, columns, a.out.w, in.view.w);
+        for (size_t t = 0; t < count; t++)
+            resize_case(all[t], &a, &r);
+        tensor_memory_free(&in);
+    }
+}
+
 /* ---- channels in a new order ---- */
 
 static void channels_case(const kernel_table *k, channels_args *a, rng *r) {

@@ -100,6 +100,18 @@ static int add_pad(network *n, const char *op, int x) {
                         network_ints(n, 8, (int64_t[]){1, 0, 2, -1, 0, 3, 0, 4}));
 }
 
+static int add_resize(network *n, const char *op, int x) {
+    return network_node(n, op, NULL, 4, x, -1, -1, network_ints(n, 4, (int64_t[]){2, 16, 12, 28}));
+}
+
+static int add_upsample(network *n, const char *op, int x) {
+    graph_node *node;
+    n->g->opset = 7;
+    int y = network_node(n, op, &node, 1, x);
+    add_attr_floats(node, "scales", 4, (float[]){1, 1, 2, 2});
+    return y;
+}
+
 static int add_reduction(network *n, const char *op, int x) {
     graph_node *node;
     if (strcmp(op, "ReduceSum") == 0)
@@ -300,6 +312,7 @@ static const struct {
     {"ReduceSumSquare", add_reduction, "reduce"},
     {"Relu", add_unary, "unary"},
     {"Reshape", add_reshape, NULL},
+    {"Resize", add_resize, "resize"},
     {"RoiAlign", add_roi_align, "roi_align"},
     {"Sigmoid", add_unary, "unary"},
     {"Slice", add_slice, "copy"},
@@ -314,6 +327,7 @@ static const struct {
     {"SumPool", add_own_pool, "pool_sum"},
     {"Transpose", add_transpose, "unblock"},
     {"Unsqueeze", add_unsqueeze, NULL},
+    {"Upsample", add_upsample, "resize"},
     {"WaveletPool", add_unary, "wavelet"},
     {"WeibullPool", add_own_pool, "pool_weibull"},
 };
@@ -768,6 +782,47 @@ Test(lower, pads_that_are_no_constant) {
                          network_ints(&n, 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 1}));
     add_attr_string(node, "mode", "edge");
     check(&n, y, &shape, "Pad", "eval");
+}
+
+/* ---- resizing ---- */
+
+static void check_resize(int64_t channels, const char *mode, const char *transform, int64_t h,
+                         int64_t w, const char *kernel) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(2, 3, 6, 7);
+    network_begin(&n, 32);
+    int weights = network_weights(&n, &SHAPE(channels, 3, 3, 3), 0.2f);
+    int c = network_node(&n, "Conv", NULL, 2, network_input(&n, &shape), weights);
+    int y = network_node(&n, "Resize", &node, 4, c, -1, -1,
+                         network_ints(&n, 4, (int64_t[]){2, channels, h, w}));
+    add_attr_string(node, "mode", mode);
+    add_attr_string(node, "coordinate_transformation_mode", transform);
+    check(&n, add_pool(&n, "MaxPool", y), &shape, "Resize", kernel);
+}
+
+/* 4x5 to more, fewer and as many rows and columns. */
+Test(lower, resizes_of_planes) {
+    static const char *const transforms[] = {"half_pixel", "half_pixel_symmetric",
+                                             "pytorch_half_pixel", "align_corners", "asymmetric"};
+    static const int64_t sizes[][2] = {{8, 10}, {16, 20}, {32, 40}, {4, 10}, {7, 3}, {2, 2}};
+    for (size_t i = 0; i < ARRAY_LENGTH(transforms); i++)
+        for (size_t s = 0; s < ARRAY_LENGTH(sizes); s++) {
+            check_resize(16, "linear", transforms[i], sizes[s][0], sizes[s][1], "resize");
+            check_resize(20, "nearest", transforms[i], sizes[s][0], sizes[s][1], "resize");
+        }
+    check_resize(16, "cubic", "half_pixel", 8, 10, "eval");
+}
+
+/* Three channels stay three, but are others than before. */
+Test(lower, resizes_of_channels) {
+    network n;
+    cnn_shape shape = SHAPE(1, 3, 4, 4);
+    network_begin(&n, 33);
+    int scales = network_weights(&n, &SHAPE(4), 1);
+    memcpy(n.g->values[scales].constant->data, (float[]){1, 1.3f, 2, 2}, 4 * sizeof(float));
+    int y = network_node(&n, "Resize", NULL, 3, network_input(&n, &shape), -1, scales);
+    check(&n, y, &shape, "Resize", "eval");
 }
 
 /* ---- reductions ---- */
