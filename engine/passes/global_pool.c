@@ -1,44 +1,60 @@
 /*
- * ReduceMean and ReduceMax over all spatial axes, and AveragePool and MaxPool with a window as
- * large as the image -> GlobalAveragePool and GlobalMaxPool, with a Reshape behind where the axes
- * are not kept. Several exporters write global pooling in these ways; the kernels know it in one.
+ * ReduceMean and ReduceMax over all spatial axes, also behind a Transpose that puts the channels
+ * last, and AveragePool and MaxPool with a window as large as the image -> GlobalAveragePool and
+ * GlobalMaxPool, with a Reshape behind where the axes are not kept or the channels come last.
+ * Several exporters write global pooling in these ways; the kernels know it in one.
  */
 #include "passes/rewrite.h"
 
-static bool reduces_planes(const graph *g, const graph_node *node) {
-    const cnn_shape *in = rewrite_shape(g, node->inputs[0]);
-    unsigned axes;
-    if (in->rank < 3 || in->rank > 5 || !rewrite_axes(g, node, in->rank, &axes)) return false;
-    return axes == (1u << in->rank) - 4;
-}
-
-/* One window, without padding or holes, that covers each plane. */
-static bool covers_planes(const graph *g, const graph_node *node) {
-    op_window w;
-    if (node->output_count > 1 && node->outputs[1] >= 0) return false;
-    if (op_window_read(node, rewrite_shape(g, node->inputs[0]), NULL, &w, NULL) != CNN_OK)
+/* True for a Transpose (NULL: another node) of N, C, ... to N, ..., C. */
+static bool puts_channels_last(const graph_node *node, int rank) {
+    const attr *perm = node ? graph_attr(node, "perm") : NULL;
+    if (!perm || perm->count != (size_t)rank || perm->ints[0] != 0 || perm->ints[rank - 1] != 1)
         return false;
-    for (int i = 0; i < w.spatial; i++)
-        if (w.kernel[i] != w.in[i] || w.out[i] != 1 || w.pad_begin[i] || w.pad_end[i] ||
-            (w.dilation[i] != 1 && w.kernel[i] > 1))
-            return false;
+    for (int i = 1; i < rank - 1; i++)
+        if (perm->ints[i] != i + 1) return false;
     return true;
 }
 
-static const op_def *replacement(const graph *g, const graph_node *node) {
+/* The value whose planes a reduction covers; -1: there is none. */
+static int reduced_planes(const graph *g, const graph_node *node) {
+    int rank = rewrite_shape(g, node->inputs[0])->rank;
+    unsigned axes;
+    if (rank < 3 || rank > 5 || !rewrite_axes(g, node, rank, &axes)) return -1;
+    if (axes == (1u << rank) - 4) return node->inputs[0];
+    const graph_node *before = rewrite_producer(g, node->inputs[0], "Transpose");
+    return axes == (1u << (rank - 1)) - 2 && puts_channels_last(before, rank) ? before->inputs[0]
+                                                                              : -1;
+}
+
+/* The input, if one window, without padding or holes, covers each of its planes; else -1. */
+static int covered_planes(const graph *g, const graph_node *node) {
+    op_window w;
+    if (node->output_count > 1 && node->outputs[1] >= 0) return -1;
+    if (op_window_read(node, rewrite_shape(g, node->inputs[0]), NULL, &w, NULL) != CNN_OK)
+        return -1;
+    for (int i = 0; i < w.spatial; i++)
+        if (w.kernel[i] != w.in[i] || w.out[i] != 1 || w.pad_begin[i] || w.pad_end[i] ||
+            (w.dilation[i] != 1 && w.kernel[i] > 1))
+            return -1;
+    return node->inputs[0];
+}
+
+/* What pools all planes of *input as the node does; NULL: nothing. */
+static const op_def *replacement(const graph *g, const graph_node *node, int *input) {
     static const struct {
         const char *op;
-        bool (*fits)(const graph *g, const graph_node *node);
+        int (*planes)(const graph *g, const graph_node *node);
         const char *global;
     } rules[] = {
-        {"ReduceMean", reduces_planes, "GlobalAveragePool"},
-        {"AveragePool", covers_planes, "GlobalAveragePool"},
-        {"ReduceMax", reduces_planes, "GlobalMaxPool"},
-        {"MaxPool", covers_planes, "GlobalMaxPool"},
+        {"ReduceMean", reduced_planes, "GlobalAveragePool"},
+        {"AveragePool", covered_planes, "GlobalAveragePool"},
+        {"ReduceMax", reduced_planes, "GlobalMaxPool"},
+        {"MaxPool", covered_planes, "GlobalMaxPool"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rules); i++)
         if (rewrite_is(node, rules[i].op) && rewrite_is_float(g, node->inputs[0]) &&
-            rules[i].fits(g, node))
+            (*input = rules[i].planes(g, node)) >= 0)
             return op_find("", rules[i].global, g->opset);
     return NULL;
 }
@@ -61,6 +77,14 @@ fail:
     return NULL;
 }
 
+/* The shape of what global pooling makes of `input`. */
+static cnn_shape pooled_shape(const graph *g, int input) {
+    cnn_shape shape = *rewrite_shape(g, input);
+    for (int i = 2; i < shape.rank; i++)
+        shape.dims[i] = 1;
+    return shape;
+}
+
 /* The value between the pooling and the Reshape; -1 when out of memory. */
 static int add_pooled(graph *g, int input) {
     rewrite_name name;
@@ -68,17 +92,15 @@ static int add_pooled(graph *g, int input) {
     if (value < 0) return -1;
     graph_value *v = &g->values[value];
     v->dtype = g->values[input].dtype;
-    v->shape = g->values[input].shape;
+    v->shape = pooled_shape(g, input);
     v->has_shape = true;
-    for (int i = 2; i < v->shape.rank; i++)
-        v->shape.dims[i] = 1;
     return value;
 }
 
 /* The new node goes to the end of the list; the caller sorts. */
-static cnn_status rewrite(graph *g, graph_node *old, const op_def *op, cnn_error *err) {
-    int input = old->inputs[0];
-    bool keeps = rewrite_shape(g, input)->rank == rewrite_shape(g, old->outputs[0])->rank;
+static cnn_status rewrite(graph *g, graph_node *old, const op_def *op, int input, cnn_error *err) {
+    cnn_shape shape = pooled_shape(g, input);
+    bool keeps = cnn_shape_equal(&shape, rewrite_shape(g, old->outputs[0]));
     graph_node *pool = graph_node_create(op, old->name, 1, 1), *reshape = NULL;
     int pooled = -1;
     if (!pool) return cnn_fail_memory(err, sizeof *pool);
@@ -103,8 +125,9 @@ fail:
 cnn_status pass_global_pool(graph *g, cnn_error *err) {
     size_t count = g->node_count;
     for (size_t i = 0; i < count; i++) {
-        const op_def *op = replacement(g, g->nodes[i]);
-        cnn_status status = op ? rewrite(g, g->nodes[i], op, err) : CNN_OK;
+        int input;
+        const op_def *op = replacement(g, g->nodes[i], &input);
+        cnn_status status = op ? rewrite(g, g->nodes[i], op, input, err) : CNN_OK;
         if (status != CNN_OK) return status;
     }
     return g->node_count > count ? graph_sort(g, err) : CNN_OK;

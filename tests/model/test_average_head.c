@@ -109,6 +109,18 @@ Test(average_head, matmul_behind_a_mean) {
     expect_weights(&f, 1);
 }
 
+/* Likewise, with the channels last. */
+Test(average_head, matmul_behind_a_mean_of_transposed_features) {
+    file f = begin();
+    set_ints(add_node(&f, "Transpose", "features", "t"), "perm", 4, (int64_t[]){0, 2, 3, 1});
+    Onnx__NodeProto *mean = add_node(&f, "ReduceMean", "t", "p");
+    set_ints(mean, "axes", 2, (int64_t[]){1, 2});
+    set_int(mean, "keepdims", 0);
+    add_node(&f, "MatMul", "p wt", "m");
+    add_node(&f, "Add", "m b", "y");
+    expect_weights(&f, 1);
+}
+
 Test(average_head, convolution_behind_a_pooling_of_everything) {
     file f = begin();
     Onnx__NodeProto *pool = add_node(&f, "AveragePool", "features", "p");

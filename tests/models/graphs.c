@@ -57,7 +57,13 @@ void graph_write_exported(const char *folder, const char *name, int channels, in
     free(weights);
 }
 
-void graph_write_averaging(const char *folder, const float bias[2]) {
+static void set_ints(Onnx__NodeProto *node, const char *name, size_t count, const int64_t *ints) {
+    Onnx__AttributeProto *a = add_attribute(node, name, 7);
+    a->n_ints = count;
+    a->ints = copy_of(ints, count * sizeof *ints);
+}
+
+void graph_write_averaging(const char *folder, const float bias[2], bool channels_last) {
     static const float weights[3][2] = {{1, 0.5f}, {0, 2}, {-1, 0}};
     file f = file_begin(13);
     add_input(&f, "image", 4, (int64_t[]){1, 3, 4, 4});
@@ -65,7 +71,12 @@ void graph_write_averaging(const char *folder, const float bias[2]) {
     set_raw(add_initializer(&f, "w", CNN_FLOAT32, 2, (int64_t[]){3, 2}), weights, sizeof weights);
     set_raw(add_initializer(&f, "b", CNN_FLOAT32, 1, (int64_t[]){2}), bias, 2 * sizeof *bias);
     add_node(&f, "Relu", "image", "features");
-    add_node(&f, "GlobalAveragePool", "features", "mean");
+    if (channels_last) {
+        set_ints(add_node(&f, "Transpose", "features", "last"), "perm", 4, (int64_t[]){0, 2, 3, 1});
+        set_ints(add_node(&f, "ReduceMean", "last", "mean"), "axes", 2, (int64_t[]){1, 2});
+    } else {
+        add_node(&f, "GlobalAveragePool", "features", "mean");
+    }
     add_node(&f, "Flatten", "mean", "vector");
     add_node(&f, "Gemm", "vector w b", "scores");
     write_file(folder, "model.onnx", &f);

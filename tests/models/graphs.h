@@ -2,6 +2,7 @@
 #ifndef TESTS_GRAPHS_H
 #define TESTS_GRAPHS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -18,10 +19,10 @@ void graph_write_exported(const char *folder, const char *name, int channels, in
 
 /*
  * A network with a class activation map: image (1, 3, 4, 4) -> Relu -> features ->
- * GlobalAveragePool
- * -> Flatten -> Gemm -> scores (1, 2). Class 0 weighs the channels by 1, 0 and -1, class 1 by 0.5,
- * 2 and 0; `bias` is added to the scores. With a model.json that feeds pixels as they are.
+ * GlobalAveragePool (or Transpose -> ReduceMean, as Keras' exporter writes it) -> Flatten -> Gemm
+ * -> scores (1, 2). Class 0 weighs the channels by 1, 0 and -1, class 1 by 0.5, 2 and 0; `bias` is
+ * added to the scores. With a model.json that feeds pixels as they are.
  */
-void graph_write_averaging(const char *folder, const float bias[2]);
+void graph_write_averaging(const char *folder, const float bias[2], bool channels_last);
 
 #endif

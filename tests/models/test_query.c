@@ -395,9 +395,9 @@ static void expect_map(const model_explanation *e, float a, float b, float const
 }
 
 /* Means: red 24, green 10, blue 6. So the scores are 18 and 32 without bias. */
-Test(explain, map_of_the_best_class) {
+static void check_best_class(bool channels_last) {
     char *folder = folder_create();
-    graph_write_averaging(folder, (float[]){0, 0});
+    graph_write_averaging(folder, (float[]){0, 0}, channels_last);
     served_model *model = open_model(folder);
     model_query *query = NULL;
     model_error err = {0};
@@ -424,9 +424,14 @@ Test(explain, map_of_the_best_class) {
     folder_remove(folder);
 }
 
+Test(explain, map_of_the_best_class) {
+    check_best_class(false);
+    check_best_class(true);
+}
+
 Test(explain, bias_decides_the_class_but_not_the_map) {
     char *folder = folder_create();
-    graph_write_averaging(folder, (float[]){15, 0});
+    graph_write_averaging(folder, (float[]){15, 0}, false);
     served_model *model = open_model(folder);
     model_query *query = NULL;
     model_result result = {0};
@@ -446,7 +451,7 @@ Test(explain, bias_decides_the_class_but_not_the_map) {
 /* Nothing behind the features is computed then. */
 Test(explain, map_of_a_given_class) {
     char *folder = folder_create();
-    graph_write_averaging(folder, (float[]){0, 0});
+    graph_write_averaging(folder, (float[]){0, 0}, false);
     served_model *model = open_model(folder);
     model_query *query = NULL;
     model_result result = {0};

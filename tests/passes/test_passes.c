@@ -666,6 +666,40 @@ Test(global_pool, from_reductions) {
     }
 }
 
+/* As Keras' exporter writes it. The Transpose stays where others use it. */
+Test(global_pool, from_channels_that_come_last) {
+    for (int form = 0; form < 8; form++) {
+        bool keep = form & 1, used = form & 2, flat = form & 4;
+        graph *g = make_graph(11);
+        int x = make_input(g, "x", flat ? SHAPE(2, 3, 4) : SHAPE(2, 3, 4, 5));
+        int t = make(g, "Transpose", "t", 1, x);
+        ints(g, "perm", flat ? 3 : 4, flat ? (int64_t[]){0, 2, 1} : (int64_t[]){0, 2, 3, 1});
+        if (used) output(g, t);
+        output(g, make(g, "ReduceMean", "y", 1, t));
+        ints(g, "axes", flat ? 1 : 2, (int64_t[]){1, 2});
+        integer(g, "keepdims", keep);
+        optimise(g);
+        cr_assert_eq(count_ops(g, "Transpose"), used);
+        cr_assert_eq(count_ops(g, "GlobalAveragePool"), 1);
+        cr_assert_eq(count_ops(g, "Reshape"), 1);
+        graph_free(g);
+    }
+}
+
+Test(global_pool, behind_other_transposes_stays) {
+    static const int64_t perms[][4] = {{0, 3, 2, 1}, {1, 2, 3, 0}, {0, 2, 1, 3}};
+    for (size_t i = 0; i < ARRAY_LENGTH(perms); i++) {
+        graph *g = make_graph(11);
+        int t = make(g, "Transpose", "t", 1, make_input(g, "x", SHAPE(2, 3, 4, 5)));
+        ints(g, "perm", 4, perms[i]);
+        output(g, make(g, "ReduceMean", "y", 1, t));
+        ints(g, "axes", 2, (int64_t[]){1, 2});
+        optimise(g);
+        cr_assert_eq(count_ops(g, "GlobalAveragePool"), 0);
+        graph_free(g);
+    }
+}
+
 Test(global_pool, from_windows_as_large_as_the_image) {
     for (int maximum = 0; maximum < 2; maximum++) {
         graph *g = make_graph(13);
