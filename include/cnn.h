@@ -200,8 +200,9 @@ typedef struct cnn_layer {
      * As cnn_summary_add_plan sets them, else NULL and 0. `kernel` stays NULL if no step belongs to
      * the layer: it is fused into another one, does nothing, or is not needed.
      */
-    const char *kernel; /* that computes it */
-    uint64_t bytes;     /* of activations that its steps write, padding included */
+    const char *kernel;     /* that computes it */
+    const char *fused_into; /* the layer whose kernel does this one's work, too */
+    uint64_t bytes;         /* of activations that its steps write, padding included */
 } cnn_layer;
 
 typedef struct cnn_summary {

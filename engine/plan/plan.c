@@ -93,32 +93,3 @@ cnn_step_info cnn_plan_step(const cnn_plan *plan, size_t index) {
     const plan_step *s = &plan->steps[index];
     return (cnn_step_info){s->name, s->op, s->kernel, s->shape, s->macs};
 }
-
-static cnn_layer *find_layer(cnn_summary *summary, int node) {
-    size_t from = 0, to = summary->layer_count;
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-        if (summary->layers[middle].node == node) return &summary->layers[middle];
-        if (summary->layers[middle].node < node)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return NULL;
-}
-
-void cnn_summary_add_plan(cnn_summary *summary, const cnn_plan *plan) {
-    for (size_t i = 0; i < summary->layer_count; i++) {
-        summary->layers[i].kernel = NULL;
-        summary->layers[i].bytes = 0;
-    }
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const plan_step *s = &plan->steps[i];
-        cnn_layer *l = find_layer(summary, s->origin);
-        if (!l) continue;
-        /* The last one computes the result; reorders come before. */
-        l->kernel = s->kernel;
-        l->bytes += s->bytes;
-    }
-    summary->planned = true;
-}

@@ -32,8 +32,9 @@ static const option_set options = {
     .about =
         "Shows a model layer by layer: name, operator, output shape, parameters,\n"
         "multiply-accumulates (MACs) of one run, the kernel that was chosen, and the memory of\n"
-        "the activations that it writes. '-': the layer is fused into another one, does\n"
-        "nothing, or is not needed for the predictions.\n\n" CLI_MODEL_HELP,
+        "the activations that it writes. Instead of a kernel, '^': the layer is fused into the\n"
+        "kernel above, 'in NAME': into that of layer NAME, '-': it does nothing, or is not needed\n"
+        "for the predictions.\n\n" CLI_MODEL_HELP,
     .defs = defs,
     .count = 1,
     .min_arguments = 1,
@@ -53,10 +54,23 @@ typedef struct inspected {
 
 /* ---- text --------------------------------------------------------------------------------- */
 
+/* `above` is the last layer before this one that has a kernel; NULL: there is none. */
+static void add_kernel(table *t, const cnn_layer *layer, const cnn_layer *above) {
+    if (layer->kernel)
+        table_add(t, "%s", layer->kernel);
+    else if (!layer->fused_into)
+        table_add(t, "-");
+    else if (above && above->name == layer->fused_into)
+        table_add(t, "^");
+    else
+        table_add(t, "in %s", layer->fused_into);
+}
+
 static void print_layers(const cnn_summary *summary) {
     static const char *const titles[] = {"Layer", "Op",     "Output shape", "Params",
                                          "MACs",  "Kernel", "Memory"};
     char shape[200], params[40], macs[40], bytes[40];
+    const cnn_layer *above = NULL;
     table t;
     table_init(&t, 7, titles, "lllrrlr");
     for (size_t i = 0; i < summary->layer_count; i++) {
@@ -66,8 +80,9 @@ static void print_layers(const cnn_summary *summary) {
         table_add(&t, "%s", text_shape(&layer->output.shape, shape, sizeof shape));
         table_add(&t, "%s", text_grouped(layer->params, params, sizeof params));
         table_add(&t, "%s", text_grouped(layer->macs, macs, sizeof macs));
-        table_add(&t, "%s", layer->kernel ? layer->kernel : "-");
+        add_kernel(&t, layer, above);
         table_add(&t, "%s", layer->kernel ? text_bytes(layer->bytes, bytes, sizeof bytes) : "-");
+        if (layer->kernel) above = layer;
     }
     table_print(&t);
     table_free(&t);
@@ -106,6 +121,8 @@ static void print_preprocessing(const image_spec *spec) {
         printf(", resized to %dx%d (%s)", spec->size_h, spec->size_w,
                json_filter_name(spec->filter));
     if (spec->crop_h > 0) printf(", centre crop %dx%d", spec->crop_h, spec->crop_w);
+    if (spec->rounding != IMAGE_ROUND_NEAREST)
+        printf(", rounded as %s does", json_rounding_name(spec->rounding));
     printf("\n%-15s(pixel x %.7g - mean) / std,", "", spec->scale);
     print_values(" mean", spec->mean, spec->channels);
     print_values(", std", spec->std, spec->channels);

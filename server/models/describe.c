@@ -21,7 +21,7 @@ const char *json_filter_name(image_filter filter) {
     return names[filter];
 }
 
-static const char *json_rounding_name(image_rounding rounding) {
+const char *json_rounding_name(image_rounding rounding) {
     static const char *const names[] = {[IMAGE_ROUND_NEAREST] = "nearest",
                                         [IMAGE_ROUND_TRANSFORMERS] = "transformers",
                                         [IMAGE_ROUND_TORCHVISION] = "torchvision"};
@@ -88,12 +88,17 @@ void json_write_preprocessing(json_writer *w, const image_spec *spec) {
     json_write_end_object(w);
 }
 
-static void write_planned(json_writer *w, const cnn_layer *layer) {
-    json_write_key(w, "kernel");
-    if (layer->kernel)
-        json_write_text(w, layer->kernel);
+static void write_text_or_null(json_writer *w, const char *key, const char *text) {
+    json_write_key(w, key);
+    if (text)
+        json_write_text(w, text);
     else
         json_write_null(w);
+}
+
+static void write_planned(json_writer *w, const cnn_layer *layer) {
+    write_text_or_null(w, "kernel", layer->kernel);
+    write_text_or_null(w, "fused_into", layer->fused_into);
     json_write_member_uint(w, "memory_bytes", layer->bytes);
 }
 

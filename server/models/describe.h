@@ -13,7 +13,7 @@ void json_write_tensor_info(json_writer *w, const cnn_tensor_info *info);
 void json_write_preprocessing(json_writer *w, const image_spec *spec);
 /*
  * [{"name", "op", "output", "output_shape", "params", "macs"}], and "kernel" (null: none of its
- * own) and "memory_bytes" if the summary has a plan.
+ * own), "fused_into" (null: not fused) and "memory_bytes" if the summary has a plan.
  */
 void json_write_layers(json_writer *w, const cnn_summary *summary);
 /* An array of the labels. */
@@ -23,5 +23,6 @@ void json_write_labels(json_writer *w, const served_model *model);
 const char *json_color_name(image_color color);
 const char *json_resize_name(image_resize resize);
 const char *json_filter_name(image_filter filter);
+const char *json_rounding_name(image_rounding rounding);
 
 #endif

@@ -63,13 +63,20 @@ def proto(*fields):
     return b"".join(one(*field) for field in fields)
 
 
-def relu_model(*shape, op="Relu"):
-    """An ONNX file: y = Relu(x), or another operator; an extent is a number, or a name if it is open."""
+def node_model(shape, *nodes):
+    """An ONNX file: x -> nodes -> y. A node is (operator, name, inputs, output), an extent a number, or a name if it
+    is open."""
     extents = [(1, proto((1 if isinstance(extent, int) else 2, extent))) for extent in shape]
     kind = proto((1, proto((1, 1), (2, proto(*extents)))))
-    node = proto((1, "x"), (2, "y"), (3, op.lower()), (4, op))
-    graph = proto((1, node), (2, "g"), (11, proto((1, "x"), (2, kind))), (12, proto((1, "y"), (2, kind))))
+    made = [(1, proto(*((1, one) for one in inputs.split()), (2, output), (3, name), (4, op)))
+            for op, name, inputs, output in nodes]
+    graph = proto(*made, (2, "g"), (11, proto((1, "x"), (2, kind))), (12, proto((1, "y"), (2, kind))))
     return proto((1, 8), (7, graph), (8, proto((1, ""), (2, 13))))
+
+
+def relu_model(*shape, op="Relu"):
+    """y = Relu(x), or another operator."""
+    return node_model(shape, (op, op.lower(), "x", "y"))
 
 
 def tensor(name, *values):
@@ -397,7 +404,7 @@ class Inspect(Case):
         text = self.check("inspect", "line-detector")
         self.assertRegex(text, r"(?m)^Layer +Op +Output shape +Params +MACs +Kernel +Memory$")
         self.assertRegex(text, r"(?m)^conv +Conv +1x1x222x222 +9 +443,556 +\w+ +\d+\.\d [KM]iB$")
-        self.assertRegex(text, r"(?m)^\w+ +Relu +1x1x222x222 +0 +0 +- +-$")
+        self.assertRegex(text, r"(?m)^\w+ +Relu +1x1x222x222 +0 +0 +\^ +-$")
         self.assertRegex(text, r"(?m)^Total params: +9 \(9\)\nTotal MACs: +443,556 \(443\.56 k\)\n"
                                r"Weights: +\d+.* packed\nActivations: +\d+.* a run$")
         self.assertRegex(text, r"(?m)^Classes +1: vertical line$")
@@ -411,7 +418,7 @@ class Inspect(Case):
         self.assertEqual(sum(layer["macs"] for layer in model["layers"]), model["macs"])
         for layer in model["layers"]:
             self.assertEqual(list(layer), ["name", "op", "output", "output_shape", "params", "macs", "kernel",
-                                           "memory_bytes"])
+                                           "fused_into", "memory_bytes"])
             self.assertEqual((layer["kernel"] is None, layer["memory_bytes"]) == (True, 0), layer["op"] == "Relu")
         self.assertEqual(model["layers"][-1]["memory_bytes"], 40)
         bench = json.loads(self.check("bench", "--json", "--iterations", "1", "digits"))
@@ -419,6 +426,20 @@ class Inspect(Case):
             self.assertEqual(model[key], bench[key], key)
         self.assertEqual([layer["kernel"] for layer in model["layers"] if layer["macs"]],
                          [step["kernel"] for step in bench["layers"] if step["macs"]])
+
+    def test_fused_layers(self):
+        layers = json.loads(self.check("inspect", "--json", "cifar10"))["layers"]
+        fused = {layer["name"]: layer["fused_into"] for layer in layers if layer["name"].startswith("block2")}
+        self.assertEqual(fused, {"block2_conv1": None, "block2_pool": None, "block2_relu1": None,
+                                 "block2_conv2": None, "block2_relu2": "block2_conv2", "block2_conv3": None,
+                                 "block2_add": "block2_conv3", "block2_relu3": "block2_conv3"})
+        self.assertIsNone(next(layer for layer in layers if layer["op"] == "Flatten")["fused_into"])
+        path = self.write("m.onnx", node_model([2, 3], ("Add", "twice", "x x", "a"), ("Abs", "size", "x", "b"),
+                                               ("Relu", "positive", "a", "c"), ("Add", "sum", "b c", "d"),
+                                               ("Dropout", "drop", "d", "e"), ("Relu", "last", "e", "y")))
+        rows = [line.split()[5:-1] for line in self.check("inspect", path).splitlines()[4:10]]
+        self.assertEqual([row[:2] for row in rows], [["binary", "24"], ["eval", "24"], ["in", "twice"],
+                                                     ["binary", "24"], ["-"], ["^"]])
 
     def test_folder_of_hugging_face(self):
         root = Path(__file__).resolve().parents[2]
