@@ -129,14 +129,26 @@ class Ncnn(Engine):
     def __init__(self, folder, x, threads):
         import ncnn
 
-        # Winograd's algorithm, sgemm, packed layouts and the light mode are on by default, and measure best.
-        self.net = ncnn.Net()
-        self.net.opt.num_threads = threads
-        for reduced in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
-            setattr(self.net.opt, f"use_{reduced}", False)
-        if self.net.load_param(str(folder / "model.ncnn.param")) or self.net.load_model(str(folder / "model.ncnn.bin")):
-            sys.exit("it does not load what pnnx made")
         self.input = ncnn.Mat(x[0]).clone()
+        # Packed layouts make most networks faster, but ConvNeXt eight times slower.
+        self.net = min([self.load(folder, threads, packing) for packing in (True, False)], key=self.trial)
+
+    @staticmethod
+    def load(folder, threads, packing):
+        import ncnn
+
+        net = ncnn.Net()  # Winograd's algorithm, sgemm and the light mode are on by default, and measure best
+        net.opt.num_threads = threads
+        net.opt.use_packing_layout = packing
+        for reduced in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
+            setattr(net.opt, f"use_{reduced}", False)
+        if net.load_param(str(folder / "model.ncnn.param")) or net.load_model(str(folder / "model.ncnn.bin")):
+            sys.exit("it does not load what pnnx made")
+        return net
+
+    def trial(self, net):
+        self.net = net
+        return self.time(3)
 
     def run(self):
         extractor = self.net.create_extractor()
