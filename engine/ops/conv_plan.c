@@ -10,22 +10,22 @@
 #include "ops/conv_plan.h"
 #include "ops/lower.h"
 #include "plan/builder.h"
+#include "plan/cut.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Below that many multiply-accumulates a tile is not worth handing to another thread. */
-#define TILE_MACS        500000
-#define TILES_PER_THREAD 4
 #define DEPTHWISE_FLOATS 8192
+/* Cycles for a byte of weights or input that a tile reads again. */
+#define CYCLES_READ_BYTE 0.05
+#define NARROW           7
 
 typedef struct conv_step {
     conv_args a;
     const kernel_table *kernels;
     int blocks_per_group, panels_per_group;
-    int panel_chunk, panel_chunks; /* panels in a tile; tiles across a group's panels */
-    int row_chunk, row_chunks;
+    plan_cut cut; /* rows of an image; panels of a group */
 } conv_step;
 
 typedef struct depthwise_step {
@@ -159,45 +159,31 @@ static cnn_status pack_depthwise_weights(plan_builder *b, const conv_form *f, co
 
 /* ---- cutting into tiles ---- */
 
-/*
- * Cuts an image's output into about `wanted` tiles. A tile reads its panels' weights and its rows'
- * inputs; whichever is larger in all is what should be cut first.
- */
-static void cut(conv_step *s, size_t weight_floats, size_t wanted) {
-    const conv_args *a = &s->a;
-    int per_group = (int)MIN(DIV_UP(wanted, (size_t)a->groups), 4096);
-    bool panels_first = weight_floats > a->in.image_pitch;
-    int first = panels_first ? s->panels_per_group : a->out.h;
-    int second = panels_first ? a->out.h : s->panels_per_group;
-    int cut_first = MIN(first, per_group);
-    int cut_second = MIN(second, DIV_UP(per_group, cut_first));
-    s->panel_chunk = DIV_UP(s->panels_per_group, panels_first ? cut_first : cut_second);
-    s->panel_chunks = DIV_UP(s->panels_per_group, s->panel_chunk);
-    s->row_chunk = DIV_UP(a->out.h, panels_first ? cut_second : cut_first);
-    s->row_chunks = DIV_UP(a->out.h, s->row_chunk);
-}
-
-static size_t wanted_tiles(const plan_builder *b, uint64_t macs, int images) {
-    if (b->threads == 1) return 1;
-    size_t most = (size_t)b->threads * TILES_PER_THREAD;
-    size_t tiles = (size_t)MIN(macs / TILE_MACS + 1, most);
-    return DIV_UP(tiles, (size_t)images);
+/* Of a core that does two vector multiply-adds in a cycle. Narrow maps are computed by two rows. */
+static double tile_cost(const void *arg, int rows, int panels) {
+    const conv_args *a = &((const conv_step *)arg)->a;
+    double in_blocks = (double)a->in.blocks / a->groups, taps = (double)a->kernel_h * a->kernel_w;
+    double weights = (double)panels * a->ob_group * LANES * in_blocks * a->in.lanes * taps;
+    double input = in_blocks * rows * a->stride_h * (double)a->in.row_pitch;
+    int pixels = (a->out.w <= NARROW ? DIV_UP(rows, 2) * 2 : rows) * a->out.w;
+    return weights * pixels / (2 * LANES) + (weights + input) * sizeof(float) * CYCLES_READ_BYTE;
 }
 
 static void conv_tile_run(void *args, size_t index) {
     const conv_step *s = args;
-    int rows = (int)(index % (size_t)s->row_chunks);
-    index /= (size_t)s->row_chunks;
-    int panels = (int)(index % (size_t)s->panel_chunks);
-    index /= (size_t)s->panel_chunks;
+    const plan_cut *c = &s->cut;
+    int rows = (int)(index % (size_t)c->row_chunks) * c->row_chunk;
+    index /= (size_t)c->row_chunks;
+    int panels = (int)(index % (size_t)c->column_chunks);
+    index /= (size_t)c->column_chunks;
     int group = (int)(index % (size_t)s->a.groups);
     int first = group * s->blocks_per_group;
-    int chunk_blocks = s->panel_chunk * s->a.ob_group;
+    int chunk_blocks = c->column_chunk * s->a.ob_group;
     conv_tile t = {.n = (int)(index / (size_t)s->a.groups),
                    .ob0 = first + panels * chunk_blocks,
                    .ob1 = first + MIN((panels + 1) * chunk_blocks, s->blocks_per_group),
-                   .y0 = rows * s->row_chunk,
-                   .y1 = MIN((rows + 1) * s->row_chunk, s->a.out.h)};
+                   .y0 = rows,
+                   .y1 = MIN(rows + c->row_chunk, s->a.out.h)};
     s->kernels->conv(&s->a, &t);
 }
 
@@ -306,9 +292,9 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
     if (status == CNN_OK)
         status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);
     if (status != CNN_OK) return status;
-    cut(&s, f->weights->elements, wanted_tiles(b, node->op->macs(b->g, node), out->n));
-    size_t tiles =
-        (size_t)out->n * (size_t)s.a.groups * (size_t)s.panel_chunks * (size_t)s.row_chunks;
+    size_t pieces = (size_t)out->n * (size_t)s.a.groups;
+    s.cut = plan_cut_best(out->h, s.panels_per_group, out->h, pieces, b->threads, tile_cost, &s);
+    size_t tiles = pieces * (size_t)s.cut.row_chunks * (size_t)s.cut.column_chunks;
     if (!plan_add_step(b, joined > 1 ? "conv_joined" : "conv", conv_tile_run, tiles, &s, sizeof(s)))
         return cnn_fail_memory(err, sizeof(s));
     conv_connect(b, &io, offsetof(conv_step, a.in), offsetof(conv_step, a.out),

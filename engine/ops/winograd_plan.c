@@ -5,14 +5,14 @@
  * none of them changes a result by a bit.
  */
 #include "ops/conv_plan.h"
+#include "plan/cut.h"
 #include "run/pool.h"
 
 typedef struct winograd_step {
     conv_args a;
     const kernel_table *kernels;
     int m;
-    int tile_chunk, tile_chunks;   /* tiles of a call; calls across an image */
-    int panel_chunk, panel_chunks; /* likewise panels of output blocks */
+    plan_cut cut; /* tiles of an image; panels of output blocks */
 } winograd_step;
 
 /* ---- cost, in cycles of a core that does two vector multiply-adds in each ---- */
@@ -33,12 +33,11 @@ static double direct_cost(const blocked *in, const blocked *out) {
     return weights * out->h * out->w / (2 * LANES) + stream_cost(weights) / 2;
 }
 
-static double winograd_cost(const blocked *in, const blocked *out, int m) {
-    int down = DIV_UP(out->h, m), across = DIV_UP(out->w, m);
-    double tiles = (double)down * across;
-    double weights = (double)(m + 2) * (m + 2) * in->blocks * out->blocks * LANES * LANES;
-    return tiles * weights / (2 * LANES) +
-           tiles * (in->blocks + out->blocks) * CYCLES_TRANSFORM(m) + stream_cost(weights);
+/* Of a call for `tiles` tiles and `out_blocks` blocks of the output. */
+static double winograd_cost(int in_blocks, int out_blocks, double tiles, int m) {
+    double weights = (double)(m + 2) * (m + 2) * in_blocks * out_blocks * LANES * LANES;
+    return tiles * weights / (2 * LANES) + tiles * (in_blocks + out_blocks) * CYCLES_TRANSFORM(m) +
+           stream_cost(weights);
 }
 
 int winograd_choose(const conv_form *f, const conv_io *io) {
@@ -50,7 +49,8 @@ int winograd_choose(const conv_form *f, const conv_io *io) {
     double best = direct_cost(in, out);
     int choice = 0;
     for (int m = 2; m <= 4; m += 2) {
-        double cost = winograd_cost(in, out, m);
+        double tiles = (double)DIV_UP(out->h, m) * DIV_UP(out->w, m);
+        double cost = winograd_cost(in->blocks, out->blocks, tiles, m);
         bool fits = winograd_tiles(&(conv_args){.in = *in, .out = *out}, m, POOL_SCRATCH_BYTES) > 0;
         if (!fits || cost >= best) continue;
         best = cost;
@@ -83,34 +83,24 @@ static cnn_status pack_weights(plan_builder *b, const conv_form *f, int m, int o
 
 /* ---- cutting into calls ---- */
 
-/* A cut across the panels transforms the input once for each part, so it is made only as far as
- * the threads would else have unequal work: not more than a seventh of it may be waiting. */
-static void cut(winograd_step *s, int images, int threads) {
-    const conv_args *a = &s->a;
-    int all = DIV_UP(a->out.h, s->m) * DIV_UP(a->out.w, s->m);
-    int panels = DIV_UP(a->out.blocks, a->ob_group), parts = 1;
-    s->tile_chunk = winograd_tiles(a, s->m, POOL_SCRATCH_BYTES);
-    s->tile_chunks = DIV_UP(all, s->tile_chunk);
-    size_t calls = (size_t)images * (size_t)s->tile_chunks;
-    while (parts < panels && DIV_UP(calls * (size_t)parts, (size_t)threads) * (size_t)threads * 7 >
-                                 calls * (size_t)parts * 8)
-        parts++;
-    s->panel_chunk = DIV_UP(panels, parts);
-    s->panel_chunks = DIV_UP(panels, s->panel_chunk);
+static double call_cost(const void *arg, int tiles, int panels) {
+    const winograd_step *s = arg;
+    return winograd_cost(s->a.in.blocks, panels * s->a.ob_group, tiles, s->m);
 }
 
 static void run_call(void *args, size_t index) {
     const winograd_step *s = args;
-    int panels = (int)(index % (size_t)s->panel_chunks);
-    index /= (size_t)s->panel_chunks;
-    int tiles = (int)(index % (size_t)s->tile_chunks) * s->tile_chunk;
+    const plan_cut *c = &s->cut;
+    int panels = (int)(index % (size_t)c->column_chunks);
+    index /= (size_t)c->column_chunks;
+    int tiles = (int)(index % (size_t)c->row_chunks) * c->row_chunk;
     int all = DIV_UP(s->a.out.h, s->m) * DIV_UP(s->a.out.w, s->m);
-    int blocks = s->panel_chunk * s->a.ob_group;
-    winograd_tile t = {.n = (int)(index / (size_t)s->tile_chunks),
+    int blocks = c->column_chunk * s->a.ob_group;
+    winograd_tile t = {.n = (int)(index / (size_t)c->row_chunks),
                        .ob0 = panels * blocks,
                        .ob1 = MIN((panels + 1) * blocks, s->a.out.blocks),
                        .t0 = tiles,
-                       .t1 = MIN(tiles + s->tile_chunk, all)};
+                       .t1 = MIN(tiles + c->row_chunk, all)};
     s->kernels->winograd(&s->a, s->m, &t, pool_scratch());
 }
 
@@ -124,8 +114,10 @@ cnn_status winograd_lower(plan_builder *b, const graph_node *node, const conv_fo
     if (status == CNN_OK)
         status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);
     if (status != CNN_OK) return status;
-    cut(&s, out->n, b->threads);
-    size_t calls = (size_t)out->n * (size_t)s.tile_chunks * (size_t)s.panel_chunks;
+    s.cut = plan_cut_best(tiles, DIV_UP(out->blocks, s.a.ob_group),
+                          winograd_tiles(&s.a, m, POOL_SCRATCH_BYTES), (size_t)out->n, b->threads,
+                          call_cost, &s);
+    size_t calls = (size_t)out->n * (size_t)s.cut.row_chunks * (size_t)s.cut.column_chunks;
     const char *kernel = m == 2 ? "winograd_2x2" : "winograd_4x4";
     if (!plan_add_step(b, kernel, run_call, calls, &s, sizeof(s)))
         return cnn_fail_memory(err, sizeof(s));
