@@ -2,9 +2,9 @@
  * cnnserve bench: latency of one model, and the time of each layer.
  *
  * Runs follow each other on one worker, which the others help, as a lonely request is served.
- * Layers are timed in runs of their own, so that the clock between them does not touch the
- * latencies; of each layer the fastest time counts, which other load on the machine disturbs least.
- * The input is random but the same every time.
+ * Layers are timed in runs of their own between the others, so that the clock between them does not
+ * touch the latencies. Medians everywhere: the layers add up to about the median latency. The input
+ * is random but the same every time.
  */
 #include "cli/bench.h"
 
@@ -25,7 +25,7 @@
 #define AUTO_SECONDS 2.0 /* --iterations 0: as many runs as fit into this */
 #define AUTO_LEAST   10
 #define AUTO_MOST    1000
-#define PROFILE_RUNS 10 /* at most */
+#define PROFILE_RUNS 50 /* at most */
 #define MAX_INPUTS   16
 #define NS_PER_MS    1e6
 
@@ -78,8 +78,8 @@ typedef struct bench {
     cnn_session *session;
     size_t batch, iterations; /* iterations 0: choose */
     uint64_t *runs;           /* ns of each run; ascending once measured */
-    uint64_t *steps;          /* ns of each step, the fastest */
-    uint64_t *step_now;       /* of the run under way */
+    uint64_t *steps;          /* ns of each step, the median */
+    uint64_t *profile;        /* [PROFILE_RUNS][steps], of each profiled run */
     uint64_t macs;
     bool failed; /* out of memory */
 } bench;
@@ -102,43 +102,49 @@ static void choose_iterations(bench *b, uint64_t run_ns) {
     b->iterations = fit < AUTO_LEAST ? AUTO_LEAST : fit > AUTO_MOST ? AUTO_MOST : (size_t)fit;
 }
 
-static void measure_latency(bench *b) {
+static void warm_up(bench *b) {
     uint64_t fastest = UINT64_MAX;
     for (int i = 0; i < WARM_UP_RUNS; i++) {
         uint64_t ns = timed_run(b);
         fastest = ns < fastest ? ns : fastest;
     }
     if (b->iterations == 0) choose_iterations(b, fastest);
-    b->runs = calloc(b->iterations, sizeof *b->runs);
-    b->failed = !b->runs;
-    for (size_t i = 0; i < b->iterations && !b->failed; i++)
-        b->runs[i] = timed_run(b);
-    if (!b->failed) qsort(b->runs, b->iterations, sizeof *b->runs, by_value);
 }
 
-static void measure_steps(bench *b) {
-    size_t count = cnn_plan_step_count(b->plan);
-    size_t repeat = b->iterations < PROFILE_RUNS ? b->iterations : PROFILE_RUNS;
-    b->steps = malloc((count + 1) * sizeof *b->steps);
-    b->step_now = malloc((count + 1) * sizeof *b->step_now);
-    b->failed = !b->steps || !b->step_now;
-    if (b->failed) return;
-    memset(b->steps, 0xff, count * sizeof *b->steps);
-    for (size_t i = 0; i < repeat; i++) {
-        memset(b->step_now, 0, count * sizeof *b->step_now);
-        cnn_session_profile(b->session, b->step_now);
-        cnn_session_run(b->session);
-        for (size_t s = 0; s < count; s++)
-            b->steps[s] = b->step_now[s] < b->steps[s] ? b->step_now[s] : b->steps[s];
-    }
+static void profiled_run(bench *b, size_t index) {
+    cnn_session_profile(b->session, b->profile + index * cnn_plan_step_count(b->plan));
+    cnn_session_run(b->session);
     cnn_session_profile(b->session, NULL);
+}
+
+/* The median of each step over the profiled runs. */
+static void sum_up_steps(bench *b, size_t runs) {
+    size_t count = cnn_plan_step_count(b->plan);
+    uint64_t times[PROFILE_RUNS];
+    for (size_t s = 0; s < count; s++) {
+        for (size_t i = 0; i < runs; i++)
+            times[i] = b->profile[i * count + s];
+        qsort(times, runs, sizeof *times, by_value);
+        b->steps[s] = times[runs / 2];
+    }
 }
 
 /* Task of the runtime. */
 static void measure(void *arg) {
     bench *b = arg;
-    measure_latency(b);
-    if (!b->failed) measure_steps(b);
+    size_t count = cnn_plan_step_count(b->plan);
+    warm_up(b);
+    b->runs = calloc(b->iterations, sizeof *b->runs);
+    b->steps = calloc(count + 1, sizeof *b->steps);
+    b->profile = calloc(PROFILE_RUNS * (count + 1), sizeof *b->profile);
+    b->failed = !b->runs || !b->steps || !b->profile;
+    if (b->failed) return;
+    for (size_t i = 0; i < b->iterations; i++) {
+        b->runs[i] = timed_run(b);
+        if (i < PROFILE_RUNS) profiled_run(b, i);
+    }
+    qsort(b->runs, b->iterations, sizeof *b->runs, by_value);
+    sum_up_steps(b, b->iterations < PROFILE_RUNS ? b->iterations : PROFILE_RUNS);
 }
 
 double bench_percentile(const uint64_t *sorted, size_t count, double percent) {
@@ -378,7 +384,7 @@ static int bench_model(bench *b, const char *spec, const bench_values *values) {
 static void bench_free(bench *b) {
     free(b->runs);
     free(b->steps);
-    free(b->step_now);
+    free(b->profile);
     cnn_session_free(b->session);
     cnn_plan_free(b->plan);
     if (!b->served) cnn_model_free(b->model);
