@@ -11,4 +11,5 @@ if [[ -z ${CNNSERVE_TEST_DATA:-} && -d ../shared/data ]]; then
     CNNSERVE_TEST_DATA=$(realpath ../shared/data)
     export CNNSERVE_TEST_DATA
 fi
+export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(nproc)}
 exec ctest --preset release "$@"
