@@ -200,6 +200,47 @@ static double chain_error(size_t k) {
     return (4 + 2 * sqrt((double)k)) * 0x1p-24;
 }
 
+/* Convolves into `out`; `split` NULL: in one call, else in calls of random tiles. */
+typedef void solver(const kernel_table *k, const problem *p, const tensor_memory *out, rng *split);
+
+/* Whole against plain loops, in tiles against whole. `error` as chain_error's. */
+static void solver_case(const shape *s, solver *run, double error, rng *r) {
+    const kernel_table *all[5];
+    size_t count = solvers(all);
+    problem p = problem_create(s, r);
+    for (size_t i = 0; i < count; i++) {
+        const char *text = shape_text(s, all[i]->isa);
+        tensor_memory_mark(&p.out);
+        tensor_memory_mark(&p.tiled);
+        run(all[i], &p, &p.out, NULL);
+        run(all[i], &p, &p.tiled, r);
+        tensor_memory_check_halo(&p.out, text);
+        tensor_memory_check_close(&p.out, &p.want, &p.scale, error, 1e-6, text);
+        tensor_memory_check_same(&p.out, &p.tiled, text);
+    }
+    problem_free(&p);
+}
+
+/* The result may take the residual's place. */
+static void in_place_case(shape s, solver *run, rng *r) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    s.residual = true;
+    problem p = problem_create(&s, r);
+    tensor_memory_free(&p.residual);
+    p.residual = tensor_memory_like(&p.out);
+    tensor_memory_randomise(&p.residual, r);
+    for (size_t i = 0; i < count; i++) {
+        problem in_place = p;
+        in_place.residual = p.tiled;
+        tensor_memory_copy(&p.tiled, &p.residual);
+        run(all[i], &p, &p.out, NULL);
+        run(all[i], &in_place, &p.tiled, r);
+        tensor_memory_check_same(&p.out, &p.tiled, shape_text(&s, all[i]->isa));
+    }
+    problem_free(&p);
+}
+
 /* ---- dense and grouped ---- */
 
 static conv_args conv_of(const problem *p, const tensor_memory *out) {
@@ -290,21 +331,14 @@ static void conv_one(const kernel_table *k, const conv_args *a, rng *r) {
             }
 }
 
+static void conv_direct(const kernel_table *k, const problem *p, const tensor_memory *out,
+                        rng *split) {
+    conv_packed(k, conv_of(p, out), &p->value, &p->s, split ? conv_tiled : conv_whole, split);
+}
+
 static void conv_case(const shape *s, rng *r) {
-    const kernel_table *all[5];
-    size_t count = solvers(all), k = (size_t)s->ic / s->groups * s->kh * s->kw;
-    problem p = problem_create(s, r);
-    for (size_t i = 0; i < count; i++) {
-        const char *text = shape_text(s, all[i]->isa);
-        tensor_memory_mark(&p.out);
-        tensor_memory_mark(&p.tiled);
-        conv_packed(all[i], conv_of(&p, &p.out), &p.value, s, conv_whole, r);
-        conv_packed(all[i], conv_of(&p, &p.tiled), &p.value, s, conv_tiled, r);
-        tensor_memory_check_halo(&p.out, text);
-        tensor_memory_check_close(&p.out, &p.want, &p.scale, chain_error(k), 1e-6, text);
-        tensor_memory_check_same(&p.out, &p.tiled, text);
-    }
-    problem_free(&p);
+    size_t k = (size_t)s->ic / s->groups * s->kh * s->kw;
+    solver_case(s, conv_direct, chain_error(k), r);
 }
 
 Test(conv, random_shapes) {
@@ -331,29 +365,10 @@ Test(conv, every_width) {
         }
 }
 
-/* The result may take the residual's place. */
 Test(conv, residual_in_place) {
     rng r = rng_seed(5);
-    const kernel_table *all[4];
-    size_t count = tables(all);
-    for (int i = 0; i < 50; i++) {
-        shape s = shape_random(&r);
-        s.residual = true;
-        problem p = problem_create(&s, &r);
-        tensor_memory_free(&p.residual);
-        p.residual = tensor_memory_like(&p.out);
-        tensor_memory_randomise(&p.residual, &r);
-        for (size_t t = 0; t < count; t++) {
-            tensor_memory_copy(&p.out, &p.residual);
-            conv_packed(all[t], conv_of(&p, &p.out), &p.value, &s, conv_whole, &r);
-            conv_args a = conv_of(&p, &p.tiled);
-            tensor_memory_copy(&p.tiled, &p.residual);
-            a.residual = p.tiled.view.data;
-            conv_packed(all[t], a, &p.value, &s, conv_tiled, &r);
-            tensor_memory_check_same(&p.out, &p.tiled, shape_text(&s, all[t]->isa));
-        }
-        problem_free(&p);
-    }
+    for (int i = 0; i < 50; i++)
+        in_place_case(shape_random(&r), conv_direct, &r);
 }
 
 /* A tile writes its own blocks and rows and nothing else. */
@@ -397,8 +412,10 @@ static shape winograd_random(rng *r) {
     return s;
 }
 
-/* `split` NULL: in one call; else in calls of random tiles and panels. */
-static void winograd_run(const kernel_table *k, conv_args a, int m, const problem *p, rng *split) {
+/* Tiles of m x m. */
+static void winograd_run(const kernel_table *k, const problem *p, int m, const tensor_memory *out,
+                         rng *split) {
+    conv_args a = conv_of(p, out);
     const shape *s = &p->s;
     int tiles = DIV_UP(s->oh, m) * DIV_UP(s->ow, m);
     a.ob_group = k->conv_tiling(LANES, a.out.blocks, tiles).ob_group;
@@ -425,55 +442,30 @@ static double winograd_error(size_t k, int m) {
     return (m == 2 ? 1 : 3) * chain_error(k);
 }
 
-static void winograd_case(const shape *s, int m, rng *r) {
-    const kernel_table *all[5];
-    size_t count = solvers(all);
-    problem p = problem_create(s, r);
-    for (size_t i = 0; i < count; i++) {
-        const char *text = shape_text(s, all[i]->isa);
-        tensor_memory_mark(&p.out);
-        tensor_memory_mark(&p.tiled);
-        winograd_run(all[i], conv_of(&p, &p.out), m, &p, NULL);
-        winograd_run(all[i], conv_of(&p, &p.tiled), m, &p, r);
-        tensor_memory_check_halo(&p.out, text);
-        tensor_memory_check_close(&p.out, &p.want, &p.scale, winograd_error((size_t)s->ic * 9, m),
-                                  1e-6, text);
-        tensor_memory_check_same(&p.out, &p.tiled, text);
-    }
-    problem_free(&p);
+static void winograd_2x2(const kernel_table *k, const problem *p, const tensor_memory *out,
+                         rng *split) {
+    winograd_run(k, p, 2, out, split);
 }
+
+static void winograd_4x4(const kernel_table *k, const problem *p, const tensor_memory *out,
+                         rng *split) {
+    winograd_run(k, p, 4, out, split);
+}
+
+static solver *const winograd[] = {winograd_2x2, winograd_4x4};
 
 Test(winograd, random_shapes) {
     rng r = rng_seed(6);
     for (int i = 0; i < 60; i++) {
         shape s = winograd_random(&r);
-        winograd_case(&s, 2 + 2 * (i % 2), &r);
+        solver_case(&s, winograd[i % 2], winograd_error((size_t)s.ic * 9, 2 + 2 * (i % 2)), &r);
     }
 }
 
-/* The result may take the residual's place. */
 Test(winograd, residual_in_place) {
     rng r = rng_seed(7);
-    const kernel_table *all[4];
-    size_t count = tables(all);
-    for (int i = 0; i < 30; i++) {
-        int m = 2 + 2 * (i % 2);
-        shape s = winograd_random(&r);
-        s.residual = true;
-        problem p = problem_create(&s, &r);
-        tensor_memory_free(&p.residual);
-        p.residual = tensor_memory_like(&p.out);
-        tensor_memory_randomise(&p.residual, &r);
-        for (size_t t = 0; t < count; t++) {
-            winograd_run(all[t], conv_of(&p, &p.out), m, &p, NULL);
-            conv_args a = conv_of(&p, &p.tiled);
-            tensor_memory_copy(&p.tiled, &p.residual);
-            a.residual = p.tiled.view.data;
-            winograd_run(all[t], a, m, &p, &r);
-            tensor_memory_check_same(&p.out, &p.tiled, shape_text(&s, all[t]->isa));
-        }
-        problem_free(&p);
-    }
+    for (int i = 0; i < 30; i++)
+        in_place_case(winograd_random(&r), winograd[i % 2], &r);
 }
 
 /* Calls take as many tiles as fit, all of about the same number, and none if not one fits. */
@@ -525,37 +517,20 @@ static depthwise_args depthwise_of(const problem *p, const tensor_memory *out) {
     return a;
 }
 
-/* In tiles of random rows; r NULL: in one. */
-static void depthwise_run(const kernel_table *k, depthwise_args a, const operands *o, rng *r) {
+static void depthwise_run(const kernel_table *k, const problem *p, const tensor_memory *out,
+                          rng *split) {
+    depthwise_args a = depthwise_of(p, out);
     guarded w =
         guarded_create(depthwise_packed_floats(a.in.c, a.group, a.kernel_h, a.kernel_w), true);
-    depthwise_pack(o->weights, a.in.c, a.group, a.kernel_h, a.kernel_w, w.data);
+    depthwise_pack(p->value.weights, a.in.c, a.group, a.kernel_h, a.kernel_w, w.data);
     a.weights = w.data;
     for (int n = 0; n < a.in.n; n++)
         for (int b = 0; b < a.out.blocks; b++)
             for (int y0 = 0, y1; y0 < a.out.h; y0 = y1) {
-                y1 = r ? rng_int(r, y0 + 1, a.out.h) : a.out.h;
+                y1 = split ? rng_int(split, y0 + 1, a.out.h) : a.out.h;
                 k->depthwise(&a, &(rows_tile){n, b, y0, y1});
             }
     guarded_free(&w);
-}
-
-static void depthwise_case(const shape *s, rng *r) {
-    const kernel_table *all[5];
-    size_t count = solvers(all);
-    problem p = problem_create(s, r);
-    for (size_t i = 0; i < count; i++) {
-        const char *text = shape_text(s, all[i]->isa);
-        tensor_memory_mark(&p.out);
-        tensor_memory_mark(&p.tiled);
-        depthwise_run(all[i], depthwise_of(&p, &p.out), &p.value, NULL);
-        depthwise_run(all[i], depthwise_of(&p, &p.tiled), &p.value, r);
-        tensor_memory_check_halo(&p.out, text);
-        tensor_memory_check_close(&p.out, &p.want, &p.scale, chain_error(s->kh * s->kw), 1e-6,
-                                  text);
-        tensor_memory_check_same(&p.out, &p.tiled, text);
-    }
-    problem_free(&p);
 }
 
 Test(depthwise, random_shapes) {
@@ -573,6 +548,16 @@ Test(depthwise, random_shapes) {
             s.w += s.kw;
             cr_assert(shape_finish(&s));
         }
-        depthwise_case(&s, &r);
+        solver_case(&s, depthwise_run, chain_error(s.kh * s.kw), &r);
+    }
+}
+
+Test(depthwise, residual_in_place) {
+    rng r = rng_seed(8);
+    for (int i = 0; i < 30; i++) {
+        shape s = shape_random(&r);
+        s.in_lanes = LANES;
+        s.oc = s.groups = s.ic;
+        in_place_case(s, depthwise_run, &r);
     }
 }
