@@ -186,6 +186,24 @@ Test(query, shapes_are_known_before_computing) {
     served_model_unref(lines);
 }
 
+static void expect_plane(const model_feature *f, int64_t side) {
+    cr_expect(f->shape.dims[1] == side && f->shape.dims[2] == side, "%s", f->name);
+}
+
+/* 28x28 through a 5x5 convolution and 2x2 pooling. */
+Test(query, planes_of_digits) {
+    size_t count;
+    served_model *model = open_model("digits");
+    model_query *query = query_of(model, 1, "image,conv1,pool1");
+    const model_feature *features = model_query_features(query, &count);
+    cr_assert_eq(count, 3);
+    expect_plane(&features[0], 28);
+    expect_plane(&features[1], 24);
+    expect_plane(&features[2], 12);
+    model_query_free(query);
+    served_model_unref(model);
+}
+
 Test(query, top_is_at_most_the_number_of_classes) {
     served_model *model = open_model("digits");
     model_query *query = query_of(model, 1000000, NULL);

@@ -11,6 +11,20 @@ Test(max_pool, two_by_two) {
     node_end(t);
 }
 
+/* The textbook's window: 9 is its greatest number, 4.5 its mean. */
+Test(max_pool, one_window) {
+    node_test *t = node_begin("MaxPool", 1);
+    ATTR_INTS(t, "kernel_shape", 2, 2);
+    IN(t, DIMS(1, 1, 2, 2), 3, 9, 0, 6);
+    GIVES(t, DIMS(1, 1, 1, 1), 9);
+    node_end(t);
+    t = node_begin("AveragePool", 1);
+    ATTR_INTS(t, "kernel_shape", 2, 2);
+    IN(t, DIMS(1, 1, 2, 2), 3, 9, 0, 6);
+    GIVES(t, DIMS(1, 1, 1, 1), 4.5);
+    node_end(t);
+}
+
 /* Padding never wins, also against negative numbers. */
 Test(max_pool, padding_is_lowest) {
     node_test *t = node_begin("MaxPool", 11);
