@@ -24,7 +24,7 @@ from export import Graph, write_model_json
 
 CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-WIDTHS = (48, 128, 176)
+WIDTHS = (64, 192, 248)
 
 
 def load(archive):
@@ -156,7 +156,7 @@ class Augment:
     def some(self, n, share):
         return (torch.rand(n, generator=self.gen) < share).nonzero()[:, 0]
 
-    def window(self, x, size, reach=2):
+    def window(self, x, size, reach=3):
         """A square of the picture, mirrored at its borders by up to `reach` pixels."""
         n = len(x)
         padded = F.pad(x, (reach,) * 4, mode="reflect")
@@ -188,7 +188,14 @@ class Augment:
         blurred = F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), kernel, groups=3)
         return (x + (blurred - x) * self.uniform((len(x), 1, 1, 1), -0.8, 1.0)).clamp(0, 1)
 
-    def __call__(self, images, index, epoch, size=32):
+    def hide_square(self, x, size=10):
+        """Grey out a square, part of which may lie outside (DeVries and Taylor, arXiv:1708.04552)."""
+        top, left = torch.randint(-size // 2, x.shape[-1] - size // 2, (2, len(x), 1), generator=self.gen)
+        at = torch.arange(x.shape[-1])
+        rows, cols = (at >= top) & (at < top + size), (at >= left) & (at < left + size)
+        return x.masked_fill((rows[:, :, None] & cols[:, None, :])[:, None], 0)
+
+    def __call__(self, images, index, epoch, size=32, hidden=0.0):
         x = images[index].float().div_(255)
         flip = (self.first_flip[index] ^ bool(epoch % 2)).nonzero()[:, 0]
         x[flip] = x[flip].flip(-1)
@@ -196,7 +203,10 @@ class Augment:
         for change in (self.zoom, self.colour, self.sharpness):
             chosen = self.some(len(x), 0.15)
             x[chosen] = change(x[chosen])
-        return ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        x = (x - self.mean) / self.std
+        chosen = self.some(len(x), hidden)
+        x[chosen] = self.hide_square(x[chosen])
+        return x.contiguous(memory_format=torch.channels_last)
 
 
 def normalise(images):
@@ -206,12 +216,15 @@ def normalise(images):
 
 
 def accuracy(net, images, labels):
-    net.eval()
+    """-> share of right answers, the same with the logits of the mirrored picture added."""
+    right = [0, 0]
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        right = sum(int((net(normalise(images[i:i + 500])).argmax(1) == labels[i:i + 500]).sum())
-                    for i in range(0, len(images), 500))
-    net.train()
-    return right / len(images)
+        for i in range(0, len(images), 500):
+            x, label = normalise(images[i:i + 500]), labels[i:i + 500]
+            one = net(x).float()
+            both = one + net(x.flip(-1).contiguous(memory_format=torch.channels_last)).float()
+            right = [r + int((y.argmax(1) == label).sum()) for r, y in zip(right, (one, both))]
+    return [r / len(images) for r in right]
 
 
 def train(net, data, args):
@@ -220,27 +233,32 @@ def train(net, data, args):
     augment = Augment(len(images), gen)
     muon = Muon([c.weight for b in net.blocks for c in b.convs], args.lr)
     rest = torch.optim.Adam([
-        {"params": [net.whiten.bias] + [n.bias for b in net.blocks for n in b.norms], "lr": 0.01},
-        {"params": list(net.head.parameters()), "lr": 0.005}], betas=(0.9, 0.98))
+        {"params": [net.whiten.bias] + [n.bias for b in net.blocks for n in b.norms], "lr": 0.01 * args.lr / 0.08},
+        {"params": list(net.head.parameters()), "lr": 0.005 * args.lr / 0.08}], betas=(0.9, 0.98))
     peaks = [group["lr"] for group in rest.param_groups]
     average = Average(net)
     steps = len(images) // args.batch
+    first = 0
+    if args.checkpoint.exists():
+        state = torch.load(args.checkpoint)
+        net.load_state_dict(state["net"])
+        average.net.load_state_dict(state["average"])
+        rest.load_state_dict(state["rest"])
+        muon.buffers = state["muon"]
+        gen.set_state(state["generator"])
+        first = state["epoch"]
     start = time.time()
-    for epoch in range(args.epochs):
+    for epoch in range(first, args.epochs):
         order = torch.randperm(len(images), generator=gen)
         total = 0.0
         for step in range(steps):
             done = (epoch + step / steps) / args.epochs
-            if args.minutes:
-                done = max(done, (time.time() - start) / 60 / args.minutes)
-            if done >= 1:
-                break
             level = min(1.0, done / 0.05 + 0.05) * (1 - done)
             muon.lr = muon.peak * level
             for group, peak in zip(rest.param_groups, peaks):
                 group["lr"] = peak * level
             index = order[step * args.batch:(step + 1) * args.batch]
-            x = augment(images, index, epoch, size=24 if done < 0.5 else 28 if done < 0.75 else 32)
+            x = augment(images, index, epoch, 24 if done < 0.4 else 28 if done < 0.6 else 32, args.hidden)
             with torch.autocast("cpu", torch.bfloat16):
                 logits = net(x)
             loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=args.smoothing)
@@ -250,18 +268,15 @@ def train(net, data, args):
             rest.zero_grad(set_to_none=True)
             average.update(net)
             total += float(loss.detach())
-        last = done >= 1 or epoch == args.epochs - 1
         shown = ""
-        if last or epoch % 4 == 3:
-            candidates = {"last": net, "average": average.net}
-            for which, candidate in candidates.items():
-                settle(candidate, images, args)
-                score = accuracy(candidate, *data["test"])
-                torch.save(candidate.state_dict(), args.checkpoint.with_suffix(f".{which}.pt"))
-                shown += f" test of {which} {score:.4f}"
-        print(f"epoch {epoch + 1} loss {total / (step + 1):.4f} {time.time() - start:.0f} s{shown}", flush=True)
-        if last:
-            break
+        if epoch % 4 == 3 or epoch == args.epochs - 1:
+            settle(average.net, images, args)
+            shown = " test {:.4f} with mirror {:.4f}".format(*accuracy(average.net, *data["test"]))
+        torch.save({"net": net.state_dict(), "average": average.net.state_dict(), "rest": rest.state_dict(),
+                    "muon": muon.buffers, "generator": gen.get_state(), "epoch": epoch + 1}, args.checkpoint)
+        print(f"epoch {epoch + 1} loss {total / steps:.4f} {time.time() - start:.0f} s{shown}", flush=True)
+    net.load_state_dict(average.net.state_dict())
+    net.eval()
 
 
 def settle(net, images, args):
@@ -308,31 +323,23 @@ def export(net, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, help="folder with cifar10.tar.gz")
+    parser.add_argument("--data", type=Path, required=True, help="folder with cifar10.tar.gz")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
-    parser.add_argument("--epochs", type=int, default=32)
-    parser.add_argument("--batch", type=int, default=500)
-    parser.add_argument("--lr", type=float, default=0.08)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=250)
+    parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--smoothing", type=float, default=0.1)
-    parser.add_argument("--start", type=Path, metavar="FILE.pt", help="checkpoint to begin with")
+    parser.add_argument("--hidden", type=float, default=0.5, help="share of pictures with a hidden square")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=0, help="shorten the schedule to end by then (0: no limit)")
-    parser.add_argument("--checkpoint", type=Path, default=Path("cifar10.pt"))
-    parser.add_argument("--export", type=Path, metavar="FILE.pt", help="only write this checkpoint as a model")
+    parser.add_argument("--checkpoint", type=Path, default=Path("cifar10.pt"), help="saved each epoch, resumed")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
+    data = load(args.data / "cifar10.tar.gz")
     net = Net().to(memory_format=torch.channels_last)
-    if args.export:
-        net.load_state_dict(torch.load(args.export))
-        net.eval()
-    else:
-        data = load(args.data / "cifar10.tar.gz")
-        net.init_whitening(normalise(data["train"][0][::10]))
-        if args.start:
-            net.load_state_dict(torch.load(args.start))
-        train(net, data, args)
+    net.init_whitening(normalise(data["train"][0][::10]))
+    train(net, data, args)
     args.out.mkdir(parents=True, exist_ok=True)
     export(net, args.out / "model.onnx")
     write_model_json(args.out, CLASSES,

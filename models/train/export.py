@@ -7,39 +7,42 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 class Graph:
-    """Nodes are named after their output. Weights are stored as float16 and cast to float32 when the model loads."""
+    """Nodes are named after their output. Trained weights are int8 in the file, float32 once it is loaded."""
 
     def __init__(self, name, inputs, outputs):
         self.name, self.inputs, self.outputs = name, inputs, outputs
-        self.casts, self.nodes, self.initializers = [], [], []
+        self.weights, self.nodes, self.initializers = [], [], []
 
     def node(self, op, output, inputs, **attributes):
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
         return output
 
-    def constant(self, name, values, half=False):
-        values = np.ascontiguousarray(values, dtype=np.float16 if half else np.float32)
-        if not half:
-            self.initializers.append(numpy_helper.from_array(values, name))
-            return name
-        self.initializers.append(numpy_helper.from_array(values, name + ".f16"))
-        self.casts.append(helper.make_node("Cast", [name + ".f16"], [name], name=name, to=TensorProto.FLOAT))
+    def constant(self, name, values, dtype=np.float32):
+        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values, dtype=dtype), name))
         return name
 
-    def conv(self, output, x, weight, bias=None, pad=0, half=True):
-        inputs = [x, self.constant(output + ".weight", weight, half)]
+    def trained(self, name, values):
+        """Weights (C_out, ...), rounded to 1/127 of the largest of their output channel: NAME.int8 * NAME.scale."""
+        scale = np.maximum(np.abs(values).reshape(len(values), -1).max(1), 1e-12) / 127
+        steps = np.rint(values / scale.reshape((-1,) + (1,) * (values.ndim - 1)))
+        inputs = [self.constant(name + ".int8", steps, np.int8), self.constant(name + ".scale", scale)]
+        self.weights.append(helper.make_node("DequantizeLinear", inputs, [name], name=name, axis=0))
+        return name
+
+    def conv(self, output, x, weight, bias=None, pad=0, trained=True):
+        inputs = [x, (self.trained if trained else self.constant)(output + ".weight", weight)]
         if bias is not None:
             inputs.append(self.constant(output + ".bias", bias))
         return self.node("Conv", output, inputs, kernel_shape=list(weight.shape[2:]), pads=[pad] * 4)
 
     def gemm(self, output, x, weight, bias):
-        inputs = [x, self.constant(output + ".weight", weight, half=True), self.constant(output + ".bias", bias)]
+        inputs = [x, self.trained(output + ".weight", weight), self.constant(output + ".bias", bias)]
         return self.node("Gemm", output, inputs, transB=1)
 
     def save(self, path):
         def describe(values):
             return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in values]
-        graph = helper.make_graph(self.casts + self.nodes, self.name, describe(self.inputs), describe(self.outputs),
+        graph = helper.make_graph(self.weights + self.nodes, self.name, describe(self.inputs), describe(self.outputs),
                                   self.initializers)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7,
                                   producer_name="cnnserve")

@@ -21,7 +21,7 @@ def main():
     half = ["N", 1, "H_pooled", "W_pooled"]
     g = Graph("line-detector", [("image", ["N", 1, "H", "W"])],
               [("global_max", ["N", 1, 1, 1]), ("average_pool", half), ("max_pool", half)])
-    g.conv("conv", "image", np.array(KERNEL, dtype=np.float32).reshape(1, 1, 3, 3), half=False)
+    g.conv("conv", "image", np.array(KERNEL, dtype=np.float32).reshape(1, 1, 3, 3), trained=False)
     g.node("Relu", "map", ["conv"])
     g.node("AveragePool", "average_pool", ["map"], kernel_shape=[2, 2], strides=[2, 2])
     g.node("MaxPool", "max_pool", ["map"], kernel_shape=[2, 2], strides=[2, 2])

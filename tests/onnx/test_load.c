@@ -236,6 +236,28 @@ Test(load, casts_of_weights_are_done) {
     graph_free(g);
 }
 
+/* An int8 weight with a scale for each output channel, as the built-in models store them. */
+Test(load, weights_are_dequantized) {
+    file f = small_model();
+    set_raw(add_initializer(&f, "q", CNN_INT8, 2, (int64_t[]){2, 2}), (int8_t[]){127, -127, 1, -2},
+            4);
+    set_raw(add_initializer(&f, "scale", CNN_FLOAT32, 1, (int64_t[]){2}), (float[]){0.5f, 2}, 8);
+    Onnx__AttributeProto *axis =
+        add_attribute(add_node(&f, "DequantizeLinear", "q scale", "w2"), "axis", 2);
+    axis->has_i = 1;
+    axis->i = 0;
+    add_node(&f, "Mul", "y w2", "z");
+    add_output(&f, "z", 0, NULL);
+    graph *g = load(f);
+    cr_assert_eq(g->node_count, 3);
+    const tensor *w = g->values[graph_find_value(g, "w2")].constant;
+    static const double expected[] = {63.5, -63.5, 2, -4};
+    for (size_t i = 0; i < 4; i++)
+        cr_assert_eq(tensor_number(w, i), expected[i]);
+    cr_assert_null(g->values[graph_find_value(g, "q")].constant);
+    graph_free(g);
+}
+
 Test(load, absent_arguments) {
     file f = small_model();
     add_node(&f, "Clip", "y - -", "z");
