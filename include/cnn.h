@@ -153,9 +153,9 @@ void cnn_runtime_parallel_for(cnn_runtime *rt, size_t count, cnn_range_fn *fn, v
 
 typedef struct cnn_model cnn_model;
 
-/*
- * The file is read whole; external data is looked for beside it. CNN_NOT_FOUND and CNN_IO are about
- * the files, CNN_INVALID_MODEL, CNN_UNSUPPORTED and CNN_LIMIT about what they hold.
+/* External data is looked for beside the file. Large weights stay in both, which stay open: replace
+ * files, do not write into them. CNN_NOT_FOUND and CNN_IO are about the files, CNN_INVALID_MODEL,
+ * CNN_UNSUPPORTED and CNN_LIMIT about what they hold.
  */
 cnn_status cnn_model_load_file(cnn_runtime *rt, const char *path, cnn_model **out, cnn_error *err);
 /* The same from memory, without external data. `bytes` may be freed afterwards. */
@@ -273,7 +273,7 @@ typedef struct cnn_plan_options {
  * Compiles; weights that another plan of the model has packed already are shared. `options` may be
  * NULL. CNN_NOT_FOUND for an output that the model lacks, CNN_VALUE_NEEDED where a shape depends on
  * the value of an input (the axes of a ReduceSum, say), which the message names and `input_values`
- * can give; others as in cnn_summary_create.
+ * can give; others as in cnn_summary_create, where CNN_IO means: the model's file has changed.
  */
 cnn_status cnn_plan_create(cnn_model *model, const cnn_plan_options *options, cnn_plan **out,
                            cnn_error *err);

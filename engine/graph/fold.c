@@ -12,6 +12,7 @@
 
 struct folding {
     const tensor *in[GRAPH_MAX_NODE_ARGS];
+    tensor *loaded[GRAPH_MAX_NODE_ARGS]; /* copies of inputs that were left in their file */
     tensor *out[GRAPH_MAX_NODE_ARGS];
 };
 
@@ -87,6 +88,24 @@ static void release_outputs(const graph_node *node, folding *f) {
     }
 }
 
+/* Replaces what was left in its file in f->in. */
+static cnn_status load_inputs(const graph_node *node, folding *f, cnn_error *err) {
+    cnn_status status = CNN_OK;
+    for (size_t i = 0; status == CNN_OK && i < node->input_count; i++)
+        if (f->in[i] && !f->in[i]->data) {
+            status = tensor_load(f->in[i], &f->loaded[i], err);
+            f->in[i] = f->loaded[i];
+        }
+    return status;
+}
+
+static void release_inputs(const graph_node *node, folding *f) {
+    for (size_t i = 0; i < node->input_count; i++) {
+        tensor_unref(f->loaded[i]);
+        f->loaded[i] = NULL;
+    }
+}
+
 /* Computes a node whose inputs stand in f->in and makes its outputs constants. */
 static cnn_status compute(graph *g, const graph_node *node, folding *f, cnn_error *err) {
     cnn_status status = CNN_OK;
@@ -130,7 +149,9 @@ static void detach(graph *g, graph_node *node) {
 cnn_status folding_apply(folding *f, graph *g, graph_node *node, cnn_error *err) {
     if (!all_outputs_constant(g, node)) {
         if (!node->op->eval || !constant_inputs(g, node, f) || !afford(g, node, f)) return CNN_OK;
-        cnn_status status = compute(g, node, f, err);
+        cnn_status status = load_inputs(node, f, err);
+        if (status == CNN_OK) status = compute(g, node, f, err);
+        release_inputs(node, f);
         if (status != CNN_OK) return status;
     }
     detach(g, node);

@@ -25,21 +25,44 @@
 #define GRAPH_MAX_EXTENT       (INT64_C(1) << 31)
 #define GRAPH_MAX_TENSOR_BYTES ((size_t)4 << 30)
 
-/* A dense row-major tensor in memory; shared by reference count, immutable once shared. */
+/* A file that is kept open, because tensors stay in it; shared by reference count. See stored.c. */
+typedef struct stored_file stored_file;
+
+/* Takes over `fd`, also on failure. CNN_IO unless it is a regular file; `path` is for messages. */
+cnn_status stored_file_create(int fd, const char *path, stored_file **out, cnn_error *err);
+stored_file *stored_file_ref(stored_file *f);
+void stored_file_unref(stored_file *f); /* accepts NULL */
+int stored_file_fd(const stored_file *f);
+size_t stored_file_size(const stored_file *f); /* when it was opened */
+
+/*
+ * A dense row-major tensor; shared by reference count, immutable once shared.
+ *
+ * A constant of a model's own graph may have been left in its file: it has no data. Who computes
+ * works on graphs whose constants are loaded (graph_load_constants).
+ */
 typedef struct tensor {
     atomic_int refs;
     cnn_dtype dtype;
     cnn_shape shape;
     size_t elements;
     size_t bytes;
-    void *data; /* CNN_ALIGN-aligned; owned */
+    void *data;        /* CNN_ALIGN-aligned; owned; NULL: left in the file */
+    bool adopted;      /* data is from malloc, not from cnn_alloc_zeroed */
+    stored_file *file; /* a reference to where the elements come from; NULL: known to nobody */
+    uint64_t offset;   /* there */
 } tensor;
 
-/* Uninitialised data. Fails on symbolic extents and above GRAPH_MAX_TENSOR_BYTES. */
+/* Zeros. Fails on symbolic extents and above GRAPH_MAX_TENSOR_BYTES. */
 cnn_status tensor_create(cnn_dtype dtype, const cnn_shape *shape, tensor **out, cnn_error *err);
 /* Takes over `data` (CNN_ALIGN-aligned, from cnn_alloc_aligned) on success. */
 cnn_status tensor_adopt(cnn_dtype dtype, const cnn_shape *shape, void *data, tensor **out,
                         cnn_error *err);
+/* Leaves the elements in the file, where they stand from byte `offset` on. */
+cnn_status tensor_leave(cnn_dtype dtype, const cnn_shape *shape, stored_file *file, uint64_t offset,
+                        tensor **out, cnn_error *err);
+/* A copy in memory of a tensor left in its file. CNN_IO if that has changed since it was opened. */
+cnn_status tensor_load(const tensor *t, tensor **out, cnn_error *err);
 tensor *tensor_ref(tensor *t);
 void tensor_unref(tensor *t); /* accepts NULL */
 /* Element `i` as a number; tensor_int truncates and saturates. */
@@ -182,9 +205,13 @@ void graph_drop_unused_constants(graph *g);
 /* Puts nodes into execution order; CNN_INVALID_MODEL names a node on a cycle. */
 cnn_status graph_sort(graph *g, cnn_error *err);
 
+/* Loads the constants that were left in files, on up to `threads` threads. CNN_IO as tensor_load.
+ */
+cnn_status graph_load_constants(graph *g, int threads, cnn_error *err);
 /*
  * Computes what depends on constants alone and drops those nodes; the constants that only they have
- * used are released. Needs no shapes of inputs. Fails only for lack of memory.
+ * used are released. Needs no shapes of inputs. Fails for lack of memory, or if a file cannot be
+ * read.
  */
 cnn_status graph_fold_constants(graph *g, cnn_error *err);
 /*

@@ -1,5 +1,6 @@
 /* Tensors in memory: dense, row-major, shared by reference count. */
 #include "base/element.h"
+#include "base/pages.h"
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -42,7 +43,7 @@ cnn_status tensor_create(cnn_dtype dtype, const cnn_shape *shape, tensor **out, 
     tensor *t = NULL;
     cnn_status status = create(dtype, shape, &t, err);
     if (status != CNN_OK) return status;
-    t->data = cnn_alloc_aligned(t->bytes);
+    t->data = cnn_alloc_zeroed(t->bytes);
     if (!t->data) {
         status = cnn_fail_memory(err, t->bytes);
         tensor_unref(t);
@@ -58,6 +59,18 @@ cnn_status tensor_adopt(cnn_dtype dtype, const cnn_shape *shape, void *data, ten
     cnn_status status = create(dtype, shape, &t, err);
     if (status != CNN_OK) return status;
     t->data = data;
+    t->adopted = true;
+    *out = t;
+    return CNN_OK;
+}
+
+cnn_status tensor_leave(cnn_dtype dtype, const cnn_shape *shape, stored_file *file, uint64_t offset,
+                        tensor **out, cnn_error *err) {
+    tensor *t = NULL;
+    cnn_status status = create(dtype, shape, &t, err);
+    if (status != CNN_OK) return status;
+    t->file = stored_file_ref(file);
+    t->offset = offset;
     *out = t;
     return CNN_OK;
 }
@@ -69,7 +82,11 @@ tensor *tensor_ref(tensor *t) {
 
 void tensor_unref(tensor *t) {
     if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) > 1) return;
-    free(t->data);
+    if (t->adopted)
+        free(t->data);
+    else
+        cnn_free_zeroed(t->data, t->bytes);
+    stored_file_unref(t->file);
     free(t);
 }
 

@@ -3,13 +3,13 @@
 
 #include "onnx/onnx.h"
 #include "ops/op.h"
+#include "run/runtime.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 cnn_model *model_ref(cnn_model *model) {
@@ -46,8 +46,8 @@ static bool list_tensors(cnn_model *m) {
     return true;
 }
 
-static cnn_status load(cnn_runtime *rt, const void *bytes, size_t size, const char *directory,
-                       cnn_model **out, cnn_error *err) {
+static cnn_status load(cnn_runtime *rt, const void *bytes, size_t size, stored_file *file,
+                       const char *directory, cnn_model **out, cnn_error *err) {
     if (!rt || !out || (!bytes && size))
         return cnn_fail(err, CNN_INVALID_ARGUMENT, "runtime, bytes and out must be given");
     cnn_model *m = calloc(1, sizeof(*m));
@@ -55,7 +55,7 @@ static cnn_status load(cnn_runtime *rt, const void *bytes, size_t size, const ch
     atomic_init(&m->refs, 1);
     m->runtime = rt;
     weight_store_init(&m->weights);
-    cnn_status status = onnx_load(bytes, size, directory, &m->graph, err);
+    cnn_status status = onnx_load(bytes, size, file, directory, &m->graph, err);
     if (status == CNN_OK && !list_tensors(m))
         status = cnn_fail_memory(err, m->graph->value_count * sizeof(int));
     if (status != CNN_OK) {
@@ -68,26 +68,15 @@ static cnn_status load(cnn_runtime *rt, const void *bytes, size_t size, const ch
 
 cnn_status cnn_model_load_memory(cnn_runtime *rt, const void *bytes, size_t size, cnn_model **out,
                                  cnn_error *err) {
-    return load(rt, bytes, size, NULL, out, err);
+    return load(rt, bytes, size, NULL, NULL, out, err);
 }
 
-/* Maps a regular file; *bytes is NULL for an empty one. */
-static cnn_status map_file(const char *path, const void **bytes, size_t *size, cnn_error *err) {
+static cnn_status open_file(const char *path, stored_file **out, cnn_error *err) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO does not hang us */
-    struct stat st;
     if (fd < 0)
         return cnn_fail(err, errno == ENOENT ? CNN_NOT_FOUND : CNN_IO, "%s: %s", path,
                         strerror(errno));
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return cnn_fail(err, CNN_IO, "%s is not a regular file", path);
-    }
-    *size = (size_t)st.st_size;
-    void *map = *size ? mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
-    close(fd);
-    if (map == MAP_FAILED) return cnn_fail(err, CNN_IO, "%s: %s", path, strerror(errno));
-    *bytes = map;
-    return CNN_OK;
+    return stored_file_create(fd, path, out, err);
 }
 
 /* The folder of a path; freed by the caller; NULL when out of memory. */
@@ -97,16 +86,26 @@ static char *folder_of(const char *path) {
     return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
+/* The file is mapped only here, and little of it looked at: what is large is left in it. */
+static cnn_status load_stored(cnn_runtime *rt, stored_file *file, const char *path, cnn_model **out,
+                              cnn_error *err) {
+    size_t size = stored_file_size(file);
+    char *folder = folder_of(path);
+    if (!folder) return cnn_fail_memory(err, strlen(path));
+    void *bytes = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, stored_file_fd(file), 0) : NULL;
+    cnn_status status = bytes == MAP_FAILED ? cnn_fail(err, CNN_IO, "%s: %s", path, strerror(errno))
+                                            : load(rt, bytes, size, file, folder, out, err);
+    if (bytes && bytes != MAP_FAILED) munmap(bytes, size);
+    free(folder);
+    return status;
+}
+
 cnn_status cnn_model_load_file(cnn_runtime *rt, const char *path, cnn_model **out, cnn_error *err) {
     if (!path) return cnn_fail(err, CNN_INVALID_ARGUMENT, "path must be given");
-    const void *bytes = NULL;
-    size_t size = 0;
-    cnn_status status = map_file(path, &bytes, &size, err);
-    if (status != CNN_OK) return status;
-    char *folder = folder_of(path);
-    status = folder ? load(rt, bytes, size, folder, out, err) : cnn_fail_memory(err, strlen(path));
-    free(folder);
-    if (bytes) munmap((void *)bytes, size);
+    stored_file *file = NULL;
+    cnn_status status = open_file(path, &file, err);
+    if (status == CNN_OK) status = load_stored(rt, file, path, out, err);
+    stored_file_unref(file);
     return status;
 }
 
@@ -181,6 +180,7 @@ static cnn_status set_outputs(graph *g, const char *const *names, size_t count, 
     g->outputs = outputs;
     g->output_count = count;
     graph_drop_dead_nodes(g);
+    graph_drop_unused_constants(g);
     return CNN_OK;
 }
 
@@ -199,6 +199,7 @@ cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, g
     if (options->outputs) status = set_outputs(g, options->outputs, options->output_count, err);
     if (status == CNN_OK && options->input_values)
         status = fix_inputs(g, options->input_values, err);
+    if (status == CNN_OK) status = graph_load_constants(g, pool_threads(model->runtime->pool), err);
     if (status == CNN_OK) status = graph_bind(g, options->input_shapes, err);
     if (status != CNN_OK) {
         graph_free(g);

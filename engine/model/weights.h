@@ -5,7 +5,7 @@
 #ifndef MODEL_WEIGHTS_H
 #define MODEL_WEIGHTS_H
 
-#include "base/base.h"
+#include "graph/graph.h"
 
 #include <pthread.h>
 
@@ -23,11 +23,13 @@ typedef struct packed {
     size_t refs; /* guarded by the store's lock */
     size_t bytes;
     float *data; /* CNN_ALIGN-aligned */
+    bool done;   /* packed; guarded by the store's lock */
     struct packed *next;
 } packed;
 
 typedef struct weight_store {
-    pthread_mutex_t lock; /* guards all below; held while packing */
+    pthread_mutex_t lock;    /* guards all below */
+    pthread_cond_t finished; /* some packing is done */
     packed *first;
     size_t bytes;
 } weight_store;
@@ -40,14 +42,18 @@ size_t weight_store_bytes(weight_store *s);
 /* Starts a key; `tag` names the packing. */
 weight_key weight_key_begin(const char *tag);
 void weight_key_add(weight_key *key, const void *data, size_t bytes);
+/* Its elements; of a tensor of the model's files, instead of them, where they stand. */
+void weight_key_add_tensor(weight_key *key, const tensor *t);
 
-typedef void weight_pack_fn(const void *arg, float *out);
 /*
- * The packing of that key and size, made by `pack` (into zeroed memory) if it is not there yet; a
- * reference.
+ * The packing of that key and size; a reference. If it is not there yet, it is zeros, `*owed` is
+ * true, and the caller packs it and says weight_store_done, come what may: others may wait.
  */
-cnn_status weight_store_get(weight_store *s, const weight_key *key, size_t floats,
-                            weight_pack_fn *pack, const void *arg, packed **out, cnn_error *err);
+cnn_status weight_store_get(weight_store *s, const weight_key *key, size_t floats, packed **out,
+                            bool *owed, cnn_error *err);
+void weight_store_done(weight_store *s, packed *p);
+/* Until it is done. Who owes packings does them first. */
+void weight_store_wait(weight_store *s, const packed *p);
 void weight_store_release(weight_store *s, packed *p);
 
 #endif

@@ -93,7 +93,13 @@ static cnn_status read_tensor(onnx_source *source, Onnx__TensorProto *t, const c
                         label, a->name);
     a->kind = ATTR_TENSOR;
     a->count = 1;
-    return onnx_tensor(source, t, label, &a->tensor, err);
+    cnn_status status = onnx_tensor(source, t, (onnx_payload){0}, label, &a->tensor, err);
+    tensor *left = a->tensor;
+    if (status != CNN_OK || left->data) return status;
+    a->tensor = NULL;
+    status = tensor_load(left, &a->tensor, err); /* attributes are not looked after any more */
+    tensor_unref(left);
+    return status;
 }
 
 static cnn_status read_value(onnx_source *source, Onnx__AttributeProto *p, const char *label,

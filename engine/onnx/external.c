@@ -4,7 +4,7 @@
  * The location comes from the model file, so it is held within the model's directory: it must be
  * relative without "..", and after symbolic links are resolved it must still lie there. (Links that
  * stay within, as Kubernetes makes them for mounted volumes, work.) Offset and length are checked
- * against the file before anything is allocated.
+ * against the file. The tensors stay in it (graph/stored.c).
  */
 #include "onnx/internal.h"
 
@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct place {
@@ -114,17 +113,13 @@ static cnn_status open_file(const char *directory, const char *location, const c
     return CNN_OK;
 }
 
-static cnn_status check_place(int fd, const place *p, size_t bytes, const char *label,
-                              cnn_error *err) {
-    struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return cnn_fail(err, CNN_IO, "%s: external data '%.100s' is no regular file", label,
-                        p->location);
+static cnn_status check_place(const stored_file *file, const place *p, size_t bytes,
+                              const char *label, cnn_error *err) {
     if (p->has_length && p->length != bytes)
         return cnn_fail(err, CNN_INVALID_MODEL,
                         "%s: external data has %" PRIu64 " bytes, but the shape needs %zu", label,
                         p->length, bytes);
-    uint64_t size = (uint64_t)st.st_size;
+    uint64_t size = stored_file_size(file);
     if (p->offset > size || bytes > size - p->offset)
         return cnn_fail(err, CNN_INVALID_MODEL,
                         "%s: %zu bytes at offset %" PRIu64
@@ -134,24 +129,34 @@ static cnn_status check_place(int fd, const place *p, size_t bytes, const char *
     return CNN_OK;
 }
 
-static cnn_status read_all(int fd, const place *p, size_t bytes, const char *label, char *data,
-                           cnn_error *err) {
-    for (size_t done = 0; done < bytes;) {
-        ssize_t n = pread(fd, data + done, bytes - done, (off_t)(p->offset + done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0)
-            return cnn_fail(err, CNN_IO, "%s: external data '%.100s' cannot be read: %s", label,
-                            p->location, n < 0 ? strerror(errno) : "it became shorter meanwhile");
-        done += (size_t)n;
-    }
-    return CNN_OK;
+void onnx_external_close(onnx_source *source) {
+    stored_file_unref(source->external);
+    free(source->external_location);
+    source->external = NULL;
+    source->external_location = NULL;
+}
+
+/* Makes source->external the file at `location`, where it mostly is already. */
+static cnn_status find_file(onnx_source *source, const char *location, const char *label,
+                            cnn_error *err) {
+    int fd;
+    if (source->external && strcmp(source->external_location, location) == 0) return CNN_OK;
+    onnx_external_close(source);
+    cnn_status status = open_file(source->directory, location, label, &fd, err);
+    if (status != CNN_OK) return status;
+    char name[160];
+    snprintf(name, sizeof name, "%s: external data '%.100s'", label, location);
+    status = stored_file_create(fd, name, &source->external, err);
+    if (status == CNN_OK && !(source->external_location = strdup(location)))
+        status = cnn_fail_memory(err, strlen(location));
+    source->external_count++;
+    if (status != CNN_OK) onnx_external_close(source);
+    return status;
 }
 
 cnn_status onnx_external(onnx_source *source, const Onnx__TensorProto *proto, const char *label,
-                         size_t bytes, void **out, cnn_error *err) {
+                         size_t bytes, stored_file **file, uint64_t *offset, cnn_error *err) {
     place p = {0};
-    void *data = NULL;
-    int fd = -1;
     if (!source->directory)
         return cnn_fail(err, CNN_UNSUPPORTED,
                         "%s: its data lies in another file, which only a model that is loaded from "
@@ -161,17 +166,11 @@ cnn_status onnx_external(onnx_source *source, const Onnx__TensorProto *proto, co
         return cnn_fail(err, CNN_LIMIT, "%s: the model's external data exceeds %zu bytes", label,
                         ONNX_MAX_EXTERNAL_BYTES);
     cnn_status status = read_place(proto, label, &p, err);
-    if (status == CNN_OK) status = open_file(source->directory, p.location, label, &fd, err);
-    if (status == CNN_OK) status = check_place(fd, &p, bytes, label, err);
-    if (status == CNN_OK && !(data = cnn_alloc_aligned(bytes)))
-        status = cnn_fail_memory(err, bytes);
-    if (status == CNN_OK) status = read_all(fd, &p, bytes, label, data, err);
-    if (fd >= 0) close(fd);
-    if (status != CNN_OK) {
-        free(data);
-        return status;
-    }
+    if (status == CNN_OK) status = find_file(source, p.location, label, err);
+    if (status == CNN_OK) status = check_place(source->external, &p, bytes, label, err);
+    if (status != CNN_OK) return status;
     source->bytes_left -= bytes;
-    *out = data;
+    *file = stored_file_ref(source->external);
+    *offset = p.offset;
     return CNN_OK;
 }

@@ -9,11 +9,24 @@
 /* What to call the thing at hand in messages, e.g. "initializer 'conv1.weight'". */
 typedef char onnx_label[192];
 
-/* Where external data may come from. */
+/* External files that a model keeps open. */
+#define ONNX_MAX_KEPT_FILES 8
+
+/* Where elements may come from that do not stand in the message. */
 typedef struct onnx_source {
-    const char *directory; /* NULL: nowhere */
-    size_t bytes_left;     /* of ONNX_MAX_EXTERNAL_BYTES */
+    const char *directory;      /* of external data; NULL: nowhere */
+    size_t bytes_left;          /* of ONNX_MAX_EXTERNAL_BYTES */
+    const unsigned char *bytes; /* of the model */
+    stored_file *file;          /* the same, kept; NULL: the model is in memory only */
+    char *external_location;    /* of `external`, as the model names it */
+    stored_file *external;      /* the last one that was opened; NULL: none */
+    size_t external_count;      /* of files opened; beyond ONNX_MAX_KEPT_FILES none is kept */
 } onnx_source;
+
+/* Elements cut out of the model's bytes; of none, `bytes` is 0. */
+typedef struct onnx_payload {
+    size_t offset, bytes;
+} onnx_payload;
 
 /* unpack.c: the bytes of a message as protobuf-c's structs. Large buffers in them are CNN_ALIGN-
  * aligned and from malloc, so that they can be taken over by tensors. */
@@ -21,15 +34,34 @@ cnn_status onnx_unpack(const ProtobufCMessageDescriptor *type, const void *bytes
                        ProtobufCMessage **out, cnn_error *err);
 void onnx_unpack_free(ProtobufCMessage *message); /* accepts NULL */
 
-/* tensor.c. Takes the buffer out of `proto` where it can. */
-cnn_status onnx_tensor(onnx_source *source, Onnx__TensorProto *proto, const char *label,
-                       tensor **out, cnn_error *err);
+/* False if the number that starts at *at does not end before `size`. */
+bool onnx_read_varint(const unsigned char *bytes, size_t size, size_t *at, uint64_t *out);
+
+/* skeleton.c: a ModelProto without what is large in it. */
+#define ONNX_PAYLOAD_MIN 4096
+typedef struct onnx_skeleton {
+    unsigned char *bytes;
+    size_t size, capacity;
+    onnx_payload *payloads; /* one for each initializer, in order */
+    size_t count, payload_capacity;
+} onnx_skeleton;
+
+/* False if the bytes are damaged (or memory is short). */
+bool onnx_skeleton_make(const void *bytes, size_t size, onnx_skeleton *out);
+void onnx_skeleton_free(onnx_skeleton *s);
+
+/* tensor.c. Takes the buffer out of `proto` where it can. What was cut out of `proto`, and external
+ * data, may stay in the file: see tensor. */
+cnn_status onnx_tensor(onnx_source *source, Onnx__TensorProto *proto, onnx_payload cut,
+                       const char *label, tensor **out, cnn_error *err);
 /* Checks an element type as the file numbers it. */
 cnn_status onnx_dtype(int number, const char *label, cnn_dtype *out, cnn_error *err);
 
-/* external.c: `bytes` bytes of external data, in a new buffer of cnn_alloc_aligned. */
+/* external.c: where `bytes` bytes of external data stand; *file is a reference. */
 cnn_status onnx_external(onnx_source *source, const Onnx__TensorProto *proto, const char *label,
-                         size_t bytes, void **out, cnn_error *err);
+                         size_t bytes, stored_file **file, uint64_t *offset, cnn_error *err);
+/* Forgets the file that was opened last. */
+void onnx_external_close(onnx_source *source);
 
 /* attribute.c. On failure `*out` is zero. */
 cnn_status onnx_attribute(onnx_source *source, Onnx__AttributeProto *proto, const char *label,

@@ -22,6 +22,7 @@
 typedef struct loader {
     Onnx__ModelProto *model;
     Onnx__GraphProto *proto;
+    onnx_skeleton skeleton; /* empty: the message holds everything */
     onnx_source source;
     graph *g;
     names names;
@@ -119,16 +120,21 @@ static cnn_status declare(loader *l, const char *what, const char *name, int *ou
 
 static cnn_status add_initializers(loader *l) {
     cnn_status status = CNN_OK;
+    const onnx_skeleton *s = &l->skeleton;
+    if (s->bytes && s->count != l->proto->n_initializer)
+        return cnn_fail(l->err, CNN_INVALID_MODEL, "the file is damaged: %zu initializers are %zu",
+                        s->count, l->proto->n_initializer);
     for (size_t i = 0; status == CNN_OK && i < l->proto->n_initializer; i++) {
         Onnx__TensorProto *proto = l->proto->initializer[i];
         const char *name = onnx_text(proto->name);
         onnx_label label;
+        onnx_payload cut = s->bytes ? s->payloads[i] : (onnx_payload){0};
         int value = -1;
         tensor *t = NULL;
         status = declare(l, "initializer", name, &value);
         if (status == CNN_OK)
-            status =
-                onnx_tensor(&l->source, proto, label_of(label, "initializer", name), &t, l->err);
+            status = onnx_tensor(&l->source, proto, cut, label_of(label, "initializer", name), &t,
+                                 l->err);
         if (status == CNN_OK) graph_set_constant(l->g, value, t);
         tensor_unref(t);
     }
@@ -401,19 +407,34 @@ static cnn_status finish(loader *l) {
     return CNN_OK;
 }
 
-cnn_status onnx_load(const void *bytes, size_t size, const char *directory, graph **out,
-                     cnn_error *err) {
+/* The message, without what the skeleton leaves out. */
+static cnn_status unpack(loader *l, size_t size, ProtobufCMessage **out) {
+    const void *bytes = l->source.bytes;
+    if (onnx_skeleton_make(bytes, size, &l->skeleton)) {
+        bytes = l->skeleton.bytes;
+        size = l->skeleton.size;
+    }
+    return onnx_unpack(&onnx__model_proto__descriptor, bytes, size, out, l->err);
+}
+
+cnn_status onnx_load(const void *bytes, size_t size, stored_file *file, const char *directory,
+                     graph **out, cnn_error *err) {
     static cnn_status (*const steps[])(loader *) = {
         check_file, add_initializers, add_inputs, add_nodes, connect_nodes, add_outputs, finish};
-    loader l = {.source = {directory, ONNX_MAX_EXTERNAL_BYTES}, .err = err};
+    loader l = {.source = {.directory = directory,
+                           .bytes_left = ONNX_MAX_EXTERNAL_BYTES,
+                           .bytes = bytes,
+                           .file = file},
+                .err = err};
     ProtobufCMessage *message = NULL;
-    cnn_status status = onnx_unpack(&onnx__model_proto__descriptor, bytes, size, &message, err);
-    if (status != CNN_OK) return status;
+    cnn_status status = unpack(&l, size, &message);
     l.model = (Onnx__ModelProto *)message;
-    if (!(l.g = graph_create())) status = cnn_fail_memory(err, sizeof *l.g);
+    if (status == CNN_OK && !(l.g = graph_create())) status = cnn_fail_memory(err, sizeof *l.g);
     for (size_t i = 0; status == CNN_OK && i < ARRAY_LENGTH(steps); i++)
         status = steps[i](&l);
     names_free(&l.names);
+    onnx_external_close(&l.source);
+    onnx_skeleton_free(&l.skeleton);
     onnx_unpack_free(message);
     if (status != CNN_OK) {
         graph_free(l.g);

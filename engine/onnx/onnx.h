@@ -2,7 +2,8 @@
  * ONNX files.
  *
  * The bytes are not trusted: whatever they hold, reading ends with a graph that keeps the limits of
- * graph.h or with one sentence about what is wrong. Nothing refers to them afterwards.
+ * graph.h or with one sentence about what is wrong. Nothing refers to them afterwards, but large
+ * initializers may to the file that they are from.
  */
 #ifndef ONNX_ONNX_H
 #define ONNX_ONNX_H
@@ -26,13 +27,14 @@
 #define ONNX_MAX_EXTERNAL_BYTES ((size_t)16 << 30)
 
 /*
- * Reads a serialized ModelProto. Weights in external files are looked for within `directory`; NULL
+ * Reads a serialized ModelProto. `file` holds the same bytes, and large initializers are left
+ * there; NULL: they are copied. Weights in external files are looked for within `directory`; NULL
  * refuses them. The graph is sorted, its operators are known, every value that is used has an
  * origin, and what depends on constants alone has been computed; shapes are not inferred yet
  * (graph_bind).
  */
-cnn_status onnx_load(const void *bytes, size_t size, const char *directory, graph **out,
-                     cnn_error *err);
+cnn_status onnx_load(const void *bytes, size_t size, stored_file *file, const char *directory,
+                     graph **out, cnn_error *err);
 
 /*
  * Reads a serialized TensorProto, as the input_N.pb of ONNX' test folders. `*name` (may be NULL)

@@ -3,7 +3,7 @@
  *
  * The elements stand in raw_data, in the typed list that ONNX assigns to the element type, or in an
  * external file. A buffer that already has the right form and alignment is taken out of the message
- * instead of copied, so that a model's weights exist once beside the file's own bytes.
+ * instead of copied; large ones in files stay there (graph/stored.c).
  */
 #include "onnx/internal.h"
 
@@ -116,6 +116,12 @@ static void normalise_bools(uint8_t *bools, size_t count) {
         bools[i] = bools[i] != 0;
 }
 
+static cnn_status fail_count(const char *label, size_t wanted, const char *what, size_t found,
+                             cnn_error *err) {
+    return cnn_fail(err, CNN_INVALID_MODEL, "%s: its shape needs %zu %s, the file has %zu", label,
+                    wanted, what, found);
+}
+
 /* A buffer of `bytes` with the elements that stand in the message. */
 static cnn_status read_elements(Onnx__TensorProto *p, cnn_dtype dtype, const char *label,
                                 size_t elements, size_t bytes, void **out, cnn_error *err) {
@@ -124,8 +130,7 @@ static cnn_status read_elements(Onnx__TensorProto *p, cnn_dtype dtype, const cha
     if (raw) s = (stored){&p->raw_data.data, p->raw_data.len, 1};
     size_t wanted = raw ? bytes : elements;
     if (s.count != wanted)
-        return cnn_fail(err, CNN_INVALID_MODEL, "%s: its shape needs %zu %s, the file has %zu",
-                        label, wanted, raw ? "bytes" : "elements", s.count);
+        return fail_count(label, wanted, raw ? "bytes" : "elements", s.count, err);
     bool same = raw || s.item_size == cnn_dtype_size(dtype);
     void *data = same ? take(&s, bytes) : narrow(&s, dtype, bytes);
     if (!data) return cnn_fail_memory(err, bytes);
@@ -133,12 +138,56 @@ static cnn_status read_elements(Onnx__TensorProto *p, cnn_dtype dtype, const cha
     return CNN_OK;
 }
 
-cnn_status onnx_tensor(onnx_source *source, Onnx__TensorProto *proto, const char *label,
-                       tensor **out, cnn_error *err) {
+/* A tensor of elements in the message. */
+static cnn_status of_message(Onnx__TensorProto *proto, cnn_dtype dtype, const cnn_shape *shape,
+                             size_t elements, size_t bytes, const char *label, tensor **out,
+                             cnn_error *err) {
+    void *data = NULL;
+    cnn_status status = read_elements(proto, dtype, label, elements, bytes, &data, err);
+    if (status == CNN_OK) status = tensor_adopt(dtype, shape, data, out, err);
+    if (status != CNN_OK) free(data);
+    return status;
+}
+
+/* A tensor of elements that were cut out of the message: left in the file, or copied. */
+static cnn_status of_payload(onnx_source *source, onnx_payload cut, cnn_dtype dtype,
+                             const cnn_shape *shape, size_t bytes, const char *label, tensor **out,
+                             cnn_error *err) {
+    if (cut.bytes != bytes) return fail_count(label, bytes, "bytes", cut.bytes, err);
+    if (source->file) return tensor_leave(dtype, shape, source->file, cut.offset, out, err);
+    cnn_status status = tensor_create(dtype, shape, out, err);
+    if (status == CNN_OK) memcpy((*out)->data, source->bytes + cut.offset, bytes);
+    return status;
+}
+
+static cnn_status of_external(onnx_source *source, const Onnx__TensorProto *proto, cnn_dtype dtype,
+                              const cnn_shape *shape, size_t bytes, const char *label, tensor **out,
+                              cnn_error *err) {
+    stored_file *file = NULL;
+    uint64_t offset;
+    cnn_status status = onnx_external(source, proto, label, bytes, &file, &offset, err);
+    if (status == CNN_OK) status = tensor_leave(dtype, shape, file, offset, out, err);
+    stored_file_unref(file);
+    return status;
+}
+
+/* Loads what is better not left in a file: little, to be normalised, or from one file of many. */
+static cnn_status settle(const onnx_source *source, tensor **t, cnn_error *err) {
+    tensor *left = *t;
+    bool stays = left->bytes >= ONNX_PAYLOAD_MIN && left->dtype != CNN_BOOL &&
+                 source->external_count <= ONNX_MAX_KEPT_FILES;
+    cnn_status status = left->data || stays ? CNN_OK : tensor_load(left, t, err);
+    if (*t != left) tensor_unref(left);
+    if (status == CNN_OK && left->dtype == CNN_BOOL) normalise_bools((*t)->data, (*t)->elements);
+    return status;
+}
+
+cnn_status onnx_tensor(onnx_source *source, Onnx__TensorProto *proto, onnx_payload cut,
+                       const char *label, tensor **out, cnn_error *err) {
     cnn_dtype dtype = CNN_FLOAT32;
     cnn_shape shape = {0};
     size_t elements, bytes;
-    void *data = NULL;
+    tensor *t = NULL;
     cnn_status status = onnx_dtype(proto->data_type, label, &dtype, err);
     if (status == CNN_OK) status = read_shape(proto, label, &shape, err);
     if (status != CNN_OK) return status;
@@ -148,14 +197,18 @@ cnn_status onnx_tensor(onnx_source *source, Onnx__TensorProto *proto, const char
     if (proto->has_segment)
         return cnn_fail(err, CNN_UNSUPPORTED, "%s: tensors in segments are not supported", label);
     if (proto->data_location == 1)
-        status = onnx_external(source, proto, label, bytes, &data, err);
+        status = of_external(source, proto, dtype, &shape, bytes, label, &t, err);
+    else if (cut.bytes > 0)
+        status = of_payload(source, cut, dtype, &shape, bytes, label, &t, err);
     else
-        status = read_elements(proto, dtype, label, elements, bytes, &data, err);
-    if (status != CNN_OK) return status;
-    if (dtype == CNN_BOOL) normalise_bools(data, elements);
-    status = tensor_adopt(dtype, &shape, data, out, err);
-    if (status != CNN_OK) free(data);
-    return status;
+        status = of_message(proto, dtype, &shape, elements, bytes, label, &t, err);
+    if (status == CNN_OK) status = settle(source, &t, err);
+    if (status != CNN_OK) {
+        tensor_unref(t);
+        return status;
+    }
+    *out = t;
+    return CNN_OK;
 }
 
 cnn_status onnx_read_tensor(const void *bytes, size_t size, tensor **out, char **name,
@@ -169,7 +222,7 @@ cnn_status onnx_read_tensor(const void *bytes, size_t size, tensor **out, char *
     if (status != CNN_OK) return status;
     Onnx__TensorProto *proto = (Onnx__TensorProto *)message;
     snprintf(label, sizeof label, "tensor '%.100s'", onnx_text(proto->name));
-    status = onnx_tensor(&nowhere, proto, label, &t, err);
+    status = onnx_tensor(&nowhere, proto, (onnx_payload){0}, label, &t, err);
     if (status == CNN_OK && name && !(copy = strdup(onnx_text(proto->name))))
         status = cnn_fail_memory(err, strlen(onnx_text(proto->name)) + 1);
     onnx_unpack_free(message);

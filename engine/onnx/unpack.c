@@ -49,8 +49,7 @@ static size_t budget_for(size_t size) {
 
 /* ---- what is wrong with bytes that do not parse ---- */
 
-/* Reads a varint at *at; false if it does not end within the bytes. */
-static bool read_varint(const unsigned char *bytes, size_t size, size_t *at, uint64_t *out) {
+bool onnx_read_varint(const unsigned char *bytes, size_t size, size_t *at, uint64_t *out) {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && *at < size; shift += 7) {
         unsigned char byte = bytes[(*at)++];
@@ -68,10 +67,10 @@ static bool find_cut(const unsigned char *bytes, size_t size, size_t *offset, ui
     for (size_t at = 0; at < size;) {
         uint64_t tag, skip = 0;
         *offset = at;
-        if (!read_varint(bytes, size, &at, &tag)) return false;
+        if (!onnx_read_varint(bytes, size, &at, &tag)) return false;
         unsigned wire = tag & 7;
         if (wire == 0 || wire == 2) {
-            if (!read_varint(bytes, size, &at, &skip)) return false;
+            if (!onnx_read_varint(bytes, size, &at, &skip)) return false;
         } else if (wire != 1 && wire != 5) {
             return false;
         }

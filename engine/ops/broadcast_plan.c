@@ -134,9 +134,9 @@ static cnn_status read_operand(plan_builder *b, int value, view *v, view *other,
     repetition p = {t->data, count, times};
     weight_key key = weight_key_begin("repeated");
     weight_key_add(&key, &times, sizeof(times));
-    weight_key_add(&key, t->data, t->bytes);
+    weight_key_add_tensor(&key, t);
     const float *data;
-    cnn_status status = plan_pack(b, &key, count * times, pack_repeated, &p, &data, err);
+    cnn_status status = plan_pack(b, &key, count * times, pack_repeated, &p, sizeof(p), &data, err);
     if (status != CNN_OK) return status;
     *out = (plan_place){.buffer = -1, .constant = data};
     lengthen(v, other, (int64_t)times);

@@ -121,9 +121,14 @@ static void pack_conv(const void *arg, float *out) {
 
 static cnn_status pack_conv_weights(plan_builder *b, const conv_form *f, int joined, int lanes,
                                     int ob_group, const float **out, cnn_error *err) {
-    float *expanded = joined > 1 ? join_groups(f, joined) : NULL;
-    if (joined > 1 && !expanded) return cnn_fail_memory(err, f->weights->bytes * (size_t)joined);
-    conv_packing p = {.weights = expanded ? expanded : f->weights->data,
+    const float *weights = f->weights->data;
+    if (joined > 1) {
+        float *expanded = join_groups(f, joined);
+        cnn_status status = plan_own(b, expanded, err);
+        if (status != CNN_OK) return status;
+        weights = expanded;
+    }
+    conv_packing p = {.weights = weights,
                       .oc = f->oc,
                       .icg = f->icg * joined,
                       .kh = f->kh,
@@ -134,27 +139,31 @@ static cnn_status pack_conv_weights(plan_builder *b, const conv_form *f, int joi
     int geometry[] = {f->oc, f->icg, f->kh, f->kw, f->groups, joined, lanes, ob_group};
     weight_key key = weight_key_begin("conv");
     weight_key_add(&key, geometry, sizeof(geometry));
-    weight_key_add(&key, f->weights->data, f->weights->bytes);
-    cnn_status status = plan_pack(
-        b, &key, conv_packed_floats(p.oc, p.icg, p.kh, p.kw, p.groups, p.lanes, p.ob_group),
-        pack_conv, &p, out, err);
-    free(expanded);
-    return status;
+    weight_key_add_tensor(&key, f->weights);
+    return plan_pack(b, &key,
+                     conv_packed_floats(p.oc, p.icg, p.kh, p.kw, p.groups, p.lanes, p.ob_group),
+                     pack_conv, &p, sizeof(p), out, err);
 }
 
+typedef struct depthwise_packing {
+    const float *weights;
+    int c, group, kh, kw;
+} depthwise_packing;
+
 static void pack_depthwise(const void *arg, float *out) {
-    const conv_form *f = arg;
-    depthwise_pack(f->weights->data, f->c, f->icg, f->kh, f->kw, out);
+    const depthwise_packing *p = arg;
+    depthwise_pack(p->weights, p->c, p->group, p->kh, p->kw, out);
 }
 
 static cnn_status pack_depthwise_weights(plan_builder *b, const conv_form *f, const float **out,
                                          cnn_error *err) {
+    depthwise_packing p = {f->weights->data, f->c, f->icg, f->kh, f->kw};
     int geometry[] = {f->c, f->icg, f->kh, f->kw};
     weight_key key = weight_key_begin("depthwise");
     weight_key_add(&key, geometry, sizeof(geometry));
-    weight_key_add(&key, f->weights->data, f->weights->bytes);
+    weight_key_add_tensor(&key, f->weights);
     return plan_pack(b, &key, depthwise_packed_floats(f->c, f->icg, f->kh, f->kw), pack_depthwise,
-                     f, out, err);
+                     &p, sizeof(p), out, err);
 }
 
 /* ---- cutting into tiles ---- */

@@ -387,8 +387,8 @@ static cnn_status pack_batch_normalization(plan_builder *b, const graph_node *no
     weight_key key = weight_key_begin("affine");
     weight_key_add(&key, &p.epsilon, sizeof(p.epsilon));
     for (size_t i = 0; i < 4; i++)
-        weight_key_add(&key, t[i]->data, t[i]->bytes);
-    return plan_pack(b, &key, 2 * p.padded, pack_affine, &p, out, err);
+        weight_key_add_tensor(&key, t[i]);
+    return plan_pack(b, &key, 2 * p.padded, pack_affine, &p, sizeof(p), out, err);
 }
 
 /* One constant number for each channel. Before version 9 there could be one for each element. */

@@ -60,9 +60,9 @@ static cnn_status pack_weights(plan_builder *b, const product *p, const float **
     weight_key key = weight_key_begin("gemm");
     weight_key_add(&key, geometry, sizeof(geometry));
     weight_key_add(&key, &p->alpha, sizeof(p->alpha));
-    weight_key_add(&key, p->b->data, p->b->bytes);
+    weight_key_add_tensor(&key, p->b);
     return plan_pack(b, &key, gemm_packed_floats(p->k, p->n, packing.panel), pack_gemm, &packing,
-                     out, err);
+                     sizeof(packing), out, err);
 }
 
 static cnn_status lower_product(plan_builder *b, const graph_node *node, const product *p,

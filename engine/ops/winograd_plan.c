@@ -62,23 +62,24 @@ int winograd_choose(const conv_form *f, const conv_io *io) {
 /* ---- weights ---- */
 
 typedef struct winograd_packing {
-    const conv_form *f;
-    int m, ob_group;
+    const float *weights;
+    int oc, ic, m, ob_group;
 } winograd_packing;
 
 static void pack(const void *arg, float *out) {
     const winograd_packing *p = arg;
-    winograd_pack(p->f->weights->data, p->f->oc, p->f->icg, p->m, p->ob_group, out);
+    winograd_pack(p->weights, p->oc, p->ic, p->m, p->ob_group, out);
 }
 
 static cnn_status pack_weights(plan_builder *b, const conv_form *f, int m, int ob_group,
                                const float **out, cnn_error *err) {
-    winograd_packing p = {f, m, ob_group};
+    winograd_packing p = {f->weights->data, f->oc, f->icg, m, ob_group};
     int geometry[] = {f->oc, f->icg, m, ob_group};
     weight_key key = weight_key_begin("winograd");
     weight_key_add(&key, geometry, sizeof(geometry));
-    weight_key_add(&key, f->weights->data, f->weights->bytes);
-    return plan_pack(b, &key, winograd_packed_floats(f->oc, f->icg, m), pack, &p, out, err);
+    weight_key_add_tensor(&key, f->weights);
+    return plan_pack(b, &key, winograd_packed_floats(f->oc, f->icg, m), pack, &p, sizeof(p), out,
+                     err);
 }
 
 /* ---- cutting into calls ---- */

@@ -5,7 +5,7 @@
  * written but its shape in memory is wished for by its readers: the halo that convolutions want
  * around it, and whether it is written straight into its place in a later Concat. After the walk
  * lifetimes are known: buffers are merged where a step may work in place, and the arena is laid
- * out.
+ * out. Then the weights are packed.
  */
 #include "plan/build.h"
 
@@ -184,7 +184,6 @@ static cnn_status build(plan_builder *b, cnn_error *err) {
     if (status == CNN_OK) status = add_outputs(b, err);
     if (status != CNN_OK) return status;
     merge_overwrites(b);
-    drop_unread_constants(b);
     if (!plan_place_memory(b->plan))
         return cnn_fail_memory(err, b->plan->buffer_count * sizeof(int));
     return CNN_OK;
@@ -206,6 +205,8 @@ cnn_status plan_build(cnn_model *model, graph *g, cnn_plan **out, cnn_error *err
                       .threads = pool_threads(model->runtime->pool),
                       .store = &model->weights};
     cnn_status status = build(&b, err);
+    plan_pack_all(&b);
+    if (status == CNN_OK) drop_unread_constants(&b);
     free(b.values);
     free(b.overwrites);
     if (status != CNN_OK) {

@@ -12,6 +12,18 @@ typedef struct overwrite {
     int step, in, out;
 } overwrite;
 
+/* A packing that is owed. */
+typedef struct pack_job {
+    void (*pack)(const void *arg, float *out);
+    const void *arg; /* owned by the builder */
+    packed *to;
+    weight_store *store;
+} pack_job;
+
+/* Packs what is owed, also if planning has failed: other plans may wait for it. Then waits for what
+ * others owe, and frees what the builder owns. */
+void plan_pack_all(plan_builder *b);
+
 /* Each adds one Reorder step and creates the form. */
 cnn_status plan_reorder_to_plain(plan_builder *b, int value, cnn_error *err);
 cnn_status plan_reorder_to_wide(plan_builder *b, int value, cnn_error *err);

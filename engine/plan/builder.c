@@ -5,6 +5,7 @@
  * the newest step. Buffers that may be overwritten in place are noted and merged at the end, when
  * all lifetimes are known (build.c).
  */
+#include "base/parallel.h"
 #include "plan/build.h"
 
 #include <assert.h>
@@ -345,18 +346,61 @@ void plan_may_overwrite(plan_builder *b, const plan_place *in, const plan_place 
 
 /* ---- weights ---- */
 
-cnn_status plan_pack(plan_builder *b, const weight_key *key, size_t floats, weight_pack_fn *pack,
-                     const void *arg, const float **out, cnn_error *err) {
+cnn_status plan_own(plan_builder *b, void *memory, cnn_error *err) {
+    bool ok = memory && cnn_grow((void **)&b->owned, &b->owned_capacity, b->owned_count + 1,
+                                 sizeof(*b->owned));
+    if (!ok) {
+        free(memory);
+        return cnn_fail_memory(err, sizeof(*b->owned));
+    }
+    b->owned[b->owned_count++] = memory;
+    return CNN_OK;
+}
+
+/* Copies the arguments into the next job; whether there is one is seen later. */
+static cnn_status prepare_job(plan_builder *b, plan_pack_fn *pack, const void *arg, size_t size,
+                              cnn_error *err) {
+    if (!cnn_grow((void **)&b->jobs, &b->job_capacity, b->job_count + 1, sizeof(*b->jobs)))
+        return cnn_fail_memory(err, sizeof(*b->jobs));
+    void *copy = malloc(size);
+    cnn_status status = plan_own(b, copy, err);
+    if (status != CNN_OK) return status;
+    memcpy(copy, arg, size);
+    b->jobs[b->job_count] = (pack_job){.pack = pack, .arg = copy, .store = b->store};
+    return CNN_OK;
+}
+
+cnn_status plan_pack(plan_builder *b, const weight_key *key, size_t floats, plan_pack_fn *pack,
+                     const void *arg, size_t size, const float **out, cnn_error *err) {
     cnn_plan *p = b->plan;
     if (!cnn_grow((void **)&p->weights, &p->weight_capacity, p->weight_count + 1,
                   sizeof(*p->weights)))
         return cnn_fail_memory(err, sizeof(*p->weights));
     packed *w;
-    cnn_status status = weight_store_get(b->store, key, floats, pack, arg, &w, err);
+    bool owed;
+    cnn_status status = prepare_job(b, pack, arg, size, err);
+    if (status == CNN_OK) status = weight_store_get(b->store, key, floats, &w, &owed, err);
     if (status != CNN_OK) return status;
+    if (owed) b->jobs[b->job_count++].to = w;
     p->weights[p->weight_count++] = w;
     *out = w->data;
     return CNN_OK;
+}
+
+static void run_job(void *jobs, size_t index) {
+    const pack_job *job = (pack_job *)jobs + index;
+    job->pack(job->arg, job->to->data);
+    weight_store_done(job->store, job->to);
+}
+
+void plan_pack_all(plan_builder *b) {
+    cnn_parallel_for(b->threads, b->job_count, run_job, b->jobs);
+    for (size_t i = 0; i < b->plan->weight_count; i++)
+        weight_store_wait(b->store, b->plan->weights[i]);
+    for (size_t i = 0; i < b->owned_count; i++)
+        free(b->owned[i]);
+    free(b->owned);
+    free(b->jobs);
 }
 
 typedef struct vector_packing {
@@ -386,10 +430,10 @@ cnn_status plan_pack_vector(plan_builder *b, const tensor *t, float factor, size
     weight_key_add(&key, &multiple, sizeof(multiple));
     if (t) {
         weight_key_add(&key, &factor, sizeof(factor));
-        weight_key_add(&key, t->data, t->bytes);
+        weight_key_add_tensor(&key, t);
     }
     return plan_pack(b, &key, DIV_UP(count, multiple) * multiple, t ? pack_vector : pack_nothing,
-                     &p, out, err);
+                     &p, sizeof(p), out, err);
 }
 
 bool plan_same_pitches(const blocked *a, const blocked *b) {

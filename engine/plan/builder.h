@@ -51,6 +51,10 @@ typedef struct plan_builder {
     const graph_node *node; /* being lowered */
     struct overwrite *overwrites;
     size_t overwrite_count, overwrite_capacity;
+    struct pack_job *jobs;
+    size_t job_count, job_capacity;
+    void **owned; /* see plan_own */
+    size_t owned_count, owned_capacity;
     bool out_of_memory; /* set by the functions that return nothing; checked after each node */
 } plan_builder;
 
@@ -98,9 +102,16 @@ void plan_connect_write_blocked(plan_builder *b, size_t where, const plan_blocke
  */
 void plan_may_overwrite(plan_builder *b, const plan_place *in, const plan_place *out);
 
-/* Packed weights for the current step, kept with the plan. */
-cnn_status plan_pack(plan_builder *b, const weight_key *key, size_t floats, weight_pack_fn *pack,
-                     const void *arg, const float **out, cnn_error *err);
+/*
+ * Packed weights for the current step, kept with the plan. They are made after the walk, all of
+ * them in parallel: pack(arg, out), with zeros at `out` and a copy of the `size` bytes at `arg`, in
+ * which pointers lead to constants of the graph or to what the builder owns.
+ */
+typedef void plan_pack_fn(const void *arg, float *out);
+cnn_status plan_pack(plan_builder *b, const weight_key *key, size_t floats, plan_pack_fn *pack,
+                     const void *arg, size_t size, const float **out, cnn_error *err);
+/* Takes over `memory`, from malloc, and frees it once weights are packed; NULL is a failure. */
+cnn_status plan_own(plan_builder *b, void *memory, cnn_error *err);
 
 /*
  * `count` floats of a constant (NULL: zeros; one element: repeated) times `factor`, zero-padded to

@@ -117,6 +117,7 @@ static plan_entry *evict(plan_cache *cache) {
 static model_code refuse_plan(const served_model *model, const plan_key *key, const cnn_error *why,
                               model_error *err) {
     if (why->status == CNN_OUT_OF_MEMORY) return model_fail_memory(err);
+    if (why->status == CNN_IO) return model_fail(err, MODEL_INTERNAL, "%s", why->message);
     if (model->fixed) return model_fail(err, MODEL_BAD_REQUEST, "%s", why->message);
     return model_fail(err, MODEL_BAD_REQUEST, "the model cannot run on an input of %dx%d: %s",
                       key->width, key->height, why->message);

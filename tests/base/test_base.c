@@ -1,4 +1,6 @@
 #include "base/base.h"
+#include "base/pages.h"
+#include "base/parallel.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -218,4 +220,34 @@ Test(clock, does_not_go_back) {
         cr_assert_geq(now, before);
         before = now;
     }
+}
+
+Test(pages, are_zeros_of_any_size) {
+    static const size_t sizes[] = {0, 1, 100, (128 << 10) - 1, 128 << 10, (128 << 10) + 1, 5 << 20};
+    for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+        unsigned char *p = cnn_alloc_zeroed(sizes[i]);
+        cr_assert_not_null(p);
+        cr_assert_eq((uintptr_t)p % CNN_ALIGN, 0);
+        for (size_t j = 0; j < sizes[i]; j++)
+            cr_assert_eq(p[j], 0);
+        memset(p, 1, sizes[i]);
+        cnn_free_zeroed(p, sizes[i]);
+    }
+    cr_assert_null(cnn_alloc_zeroed(SIZE_MAX));
+    cnn_free_zeroed(NULL, 1 << 20);
+}
+
+static void count_up(void *arg, size_t index) {
+    __atomic_fetch_add((int *)arg + index, 1, __ATOMIC_RELAXED);
+}
+
+Test(parallel, calls_once_for_each_index) {
+    static const int threads[] = {-1, 0, 1, 2, 7, 1000};
+    for (size_t i = 0; i < ARRAY_LENGTH(threads); i++)
+        for (size_t count = 0; count <= 200; count += 100) {
+            int calls[201] = {0};
+            cnn_parallel_for(threads[i], count, count_up, calls);
+            for (size_t j = 0; j <= 200; j++)
+                cr_assert_eq(calls[j], j < count);
+        }
 }

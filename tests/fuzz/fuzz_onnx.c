@@ -68,7 +68,7 @@ static void try_model(const uint8_t *data, size_t size) {
     graph *g = NULL, *copy = NULL;
     count_memory();
     ptrdiff_t before = peak = in_use;
-    cnn_status status = onnx_load(data, size, NULL, &g, &err);
+    cnn_status status = onnx_load(data, size, NULL, NULL, &g, &err);
     check(status, &err);
     check_memory(before, size, g);
     if ((status == CNN_OK) != (g != NULL)) abort();

@@ -2,16 +2,14 @@
 #include "model/weights.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <string.h>
 
-static void pack_ones(const void *arg, float *out) {
-    for (size_t i = 0; i < *(const size_t *)arg; i++)
-        out[i] = 1;
-}
-
-static packed *get(weight_store *s, weight_key key, size_t floats) {
+static packed *get(weight_store *s, weight_key key, size_t floats, bool new) {
     packed *p = NULL;
-    cr_assert_eq(weight_store_get(s, &key, floats, pack_ones, &floats, &p, NULL), CNN_OK);
+    bool owed = !new;
+    cr_assert_eq(weight_store_get(s, &key, floats, &p, &owed, NULL), CNN_OK);
+    cr_assert_eq(owed, new);
     return p;
 }
 
@@ -35,7 +33,8 @@ Test(weights, are_shared_by_key_and_size) {
     weight_store s;
     weight_store_init(&s);
     weight_key key = weight_key_begin("conv");
-    packed *first = get(&s, key, 10), *second = get(&s, key, 10), *larger = get(&s, key, 11);
+    packed *first = get(&s, key, 10, true), *second = get(&s, key, 10, false);
+    packed *larger = get(&s, key, 11, true);
     cr_assert_eq(first, second);
     cr_assert_neq(first, larger);
     cr_assert_eq(weight_store_bytes(&s), 21 * sizeof(float));
@@ -45,4 +44,26 @@ Test(weights, are_shared_by_key_and_size) {
     weight_store_release(&s, larger);
     cr_assert_eq(weight_store_bytes(&s), 0);
     weight_store_destroy(&s);
+}
+
+static weight_store shared;
+
+static void *pack_late(void *arg) {
+    packed *p = arg;
+    p->data[0] = 1;
+    weight_store_done(&shared, p);
+    return NULL;
+}
+
+Test(weights, are_waited_for) {
+    pthread_t thread;
+    weight_store_init(&shared);
+    packed *p = get(&shared, weight_key_begin("conv"), 10, true);
+    cr_assert_eq(p->data[0], 0);
+    cr_assert_eq(pthread_create(&thread, NULL, pack_late, p), 0);
+    weight_store_wait(&shared, p);
+    cr_assert_eq(p->data[0], 1);
+    pthread_join(thread, NULL);
+    weight_store_release(&shared, p);
+    weight_store_destroy(&shared);
 }

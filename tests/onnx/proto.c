@@ -172,7 +172,7 @@ cnn_status load_file(file *f, const char *directory, graph **out, cnn_error *err
     graph *g = NULL;
     size_t size = file_pack(f, &bytes);
     *err = (cnn_error){0};
-    cnn_status status = onnx_load(bytes, size, directory, &g, err);
+    cnn_status status = onnx_load(bytes, size, NULL, directory, &g, err);
     free(bytes);
     file_free(f);
     cr_assert_eq(status == CNN_OK, g != NULL);

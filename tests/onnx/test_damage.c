@@ -15,7 +15,7 @@ static bool try_bytes(const uint8_t *bytes, size_t size) {
     uint8_t *exact = size ? realloc(copy, size) : copy;
     graph *g = NULL;
     cnn_error err = {0};
-    cnn_status status = onnx_load(exact, size, NULL, &g, &err);
+    cnn_status status = onnx_load(exact, size, NULL, NULL, &g, &err);
     free(exact);
     cr_assert_eq(status == CNN_OK, g != NULL);
     if (status != CNN_OK) {

@@ -66,7 +66,8 @@ Test(load, says_what_is_no_model) {
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         graph *g = NULL;
-        cr_assert_eq(onnx_load(cases[i].bytes, cases[i].size, NULL, &g, &err), CNN_INVALID_MODEL);
+        cr_assert_eq(onnx_load(cases[i].bytes, cases[i].size, NULL, NULL, &g, &err),
+                     CNN_INVALID_MODEL);
         cr_assert(strstr(err.message, cases[i].part), "case %zu: %s", i, err.message);
         cr_assert_null(g);
     }
@@ -461,8 +462,74 @@ Test(load, memory_is_bounded_by_the_file) {
     bytes[size - 1] = 0;
     if (bytes[size - 2] != 0x0a) bytes[size - 2] = 0;
     graph *g = NULL;
-    cnn_status status = onnx_load(bytes, size, NULL, &g, &err);
+    cnn_status status = onnx_load(bytes, size, NULL, NULL, &g, &err);
     cr_assert(status == CNN_LIMIT || status == CNN_INVALID_MODEL, "%s", err.message);
     cr_assert_null(g);
     free(bytes);
+}
+
+/* ---- weights that are cut out of the file, see skeleton.c ---- */
+
+/* Appends a field of bytes to a message. */
+static size_t append(uint8_t *to, size_t at, unsigned number, const void *bytes, size_t size) {
+    to[at++] = (uint8_t)(number << 3 | 2);
+    size_t rest = size;
+    for (; rest >= 0x80; rest >>= 7)
+        to[at++] = (uint8_t)(rest | 0x80);
+    to[at++] = (uint8_t)rest;
+    memcpy(to + at, bytes, size);
+    return at + size;
+}
+
+/* small_model without "w" but with "v" (1500 floats, raw), then a second piece of its graph with
+ * "w", whose raw_data stands there twice: `first`, then `second`. */
+static cnn_status load_pieces(size_t first, size_t second, graph **out) {
+    static uint8_t file_bytes[64 << 10], tensor_bytes[32 << 10], piece[32 << 10], many[8192];
+    file f = small_model();
+    f.graph->initializer[0]->n_dims = 1;
+    f.graph->initializer[0]->dims[0] = 1500;
+    strcpy(f.graph->initializer[0]->name, "v");
+    free(f.graph->initializer[0]->raw_data.data);
+    for (size_t i = 0; i < sizeof many; i++)
+        many[i] = (uint8_t)(i * 7);
+    set_raw(f.graph->initializer[0], many, 6000);
+    uint8_t *bytes;
+    size_t size = file_pack(&f, &bytes);
+    file_free(&f);
+    memcpy(file_bytes, bytes, size);
+    free(bytes);
+
+    static const uint8_t head[] = {8, 64, 8, 1, 8, 5, 8, 5, 16, 1, 66, 1, 'w'}; /* (64, 1, 5, 5) */
+    size_t length = sizeof head;
+    memcpy(tensor_bytes, head, sizeof head);
+    length = append(tensor_bytes, length, 9, many, first);
+    length = append(tensor_bytes, length, 9, many + 1, second);
+    length = append(piece, 0, 5, tensor_bytes, length);
+    size = append(file_bytes, size, 7, piece, length);
+    err = (cnn_error){0};
+    return onnx_load(file_bytes, size, NULL, NULL, out, &err);
+}
+
+Test(load, the_last_raw_data_counts) {
+    static const size_t firsts[] = {6400, 10, 8000, 4096};
+    for (size_t i = 0; i < ARRAY_LENGTH(firsts); i++) {
+        graph *g = NULL;
+        cr_assert_eq(load_pieces(firsts[i], 6400, &g), CNN_OK, "%s", err.message);
+        const tensor *w = g->values[graph_find_value(g, "w")].constant;
+        cr_assert_eq(w->elements, 1600);
+        for (size_t j = 0; j < w->bytes; j++)
+            cr_assert_eq(((const uint8_t *)w->data)[j], (uint8_t)((j + 1) * 7));
+        graph_free(g);
+    }
+}
+
+Test(load, counts_the_bytes_of_what_it_cuts_out) {
+    static const size_t wrong[][2] = {{6400, 6399}, {6400, 10}, {6400, 6401}, {10, 8000}};
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        graph *g = NULL;
+        cr_assert_eq(load_pieces(wrong[i][0], wrong[i][1], &g), CNN_INVALID_MODEL);
+        cr_assert(strstr(err.message, "initializer 'w': its shape needs 6400 bytes"), "%s",
+                  err.message);
+        cr_assert_null(g);
+    }
 }

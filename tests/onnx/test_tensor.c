@@ -292,10 +292,10 @@ Test(external, stays_in_the_directory) {
 Test(external, checks_the_file) {
     char path[256];
     refused("missing", NULL, NULL, "cannot be opened");
-    refused("sub", NULL, NULL, "no regular file");
+    refused("sub", NULL, NULL, "not a regular file");
     snprintf(path, sizeof path, "%s/model/fifo", directory);
     cr_assert_eq(mkfifo(path, 0600), 0);
-    refused("fifo", NULL, NULL, "no regular file");
+    refused("fifo", NULL, NULL, "not a regular file");
     refused("w.bin", "12", NULL, "reach beyond its end at 16");
     refused("w.bin", "17", NULL, "reach beyond");
     refused("w.bin", "9223372036854775807", NULL, "reach beyond");

@@ -170,7 +170,7 @@ static graph *load_model(const char *name) {
     cr_assert_eq(fread(bytes, 1, (size_t)size, in), (size_t)size);
     fclose(in);
     graph *g = NULL;
-    cr_assert_eq(onnx_load(bytes, (size_t)size, NULL, &g, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(onnx_load(bytes, (size_t)size, NULL, NULL, &g, &err), CNN_OK, "%s", err.message);
     free(bytes);
     return g;
 }

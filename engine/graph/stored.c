@@ -1,0 +1,161 @@
+/*
+ * Constants that stay in their file until a graph is to be computed with.
+ *
+ * Once weights are packed nobody needs the originals, until another plan is compiled; so a model
+ * keeps its files open instead, and reads. It does not map them: a mapped file that somebody cuts
+ * short kills who reads it, and in an ONNX file elements are not aligned. An open file stays the
+ * same when another one takes its name, as deployments do; one that was written to in place is told
+ * by its size and time, and refused.
+ */
+#include "base/parallel.h"
+#include "graph/graph.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHUNK ((size_t)4 << 20) /* that one thread reads at a time */
+
+struct stored_file {
+    atomic_int refs;
+    int fd;
+    char *path;
+    size_t size;
+    struct timespec modified;
+};
+
+cnn_status stored_file_create(int fd, const char *path, stored_file **out, cnn_error *err) {
+    struct stat st;
+    stored_file *f = NULL;
+    cnn_status status = CNN_OK;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        status = cnn_fail(err, CNN_IO, "%s is not a regular file", path);
+    else if (!(f = calloc(1, sizeof(*f))) || !(f->path = strdup(path)))
+        status = cnn_fail_memory(err, sizeof(*f) + strlen(path));
+    if (status != CNN_OK) {
+        free(f);
+        close(fd);
+        return status;
+    }
+    atomic_init(&f->refs, 1);
+    f->fd = fd;
+    f->size = (size_t)st.st_size;
+    f->modified = st.st_mtim;
+    *out = f;
+    return CNN_OK;
+}
+
+stored_file *stored_file_ref(stored_file *f) {
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    return f;
+}
+
+void stored_file_unref(stored_file *f) {
+    if (!f || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) > 1) return;
+    close(f->fd);
+    free(f->path);
+    free(f);
+}
+
+int stored_file_fd(const stored_file *f) {
+    return f->fd;
+}
+
+size_t stored_file_size(const stored_file *f) {
+    return f->size;
+}
+
+/* ---- reading ---- */
+
+/* A part of a tensor: `bytes` from `offset` of the file, to `to`. */
+typedef struct chunk {
+    const stored_file *file;
+    uint64_t offset;
+    char *to;
+    size_t bytes;
+    int failed; /* errno; -1: the file is not what it was */
+} chunk;
+
+static bool is_unchanged(const stored_file *f) {
+    struct stat st;
+    return fstat(f->fd, &st) == 0 && (size_t)st.st_size == f->size &&
+           st.st_mtim.tv_sec == f->modified.tv_sec && st.st_mtim.tv_nsec == f->modified.tv_nsec;
+}
+
+static void read_chunk(void *chunks, size_t index) {
+    chunk *c = (chunk *)chunks + index;
+    for (size_t done = 0; done < c->bytes && !c->failed;) {
+        ssize_t n = pread(c->file->fd, c->to + done, c->bytes - done, (off_t)(c->offset + done));
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            c->failed = n == 0 ? -1 : errno;
+    }
+    if (!c->failed && !is_unchanged(c->file)) c->failed = -1;
+}
+
+typedef struct reading {
+    chunk *chunks;
+    size_t count, capacity;
+} reading;
+
+/* Adds the chunks of `t` to what is to be read; `*out` is where to. */
+static cnn_status prepare(reading *r, const tensor *t, tensor **out, cnn_error *err) {
+    tensor *copy = NULL;
+    cnn_status status = tensor_create(t->dtype, &t->shape, &copy, err);
+    if (status != CNN_OK) return status;
+    copy->file = stored_file_ref(t->file);
+    copy->offset = t->offset;
+    size_t wanted = r->count + DIV_UP(t->bytes, CHUNK);
+    if (!cnn_grow((void **)&r->chunks, &r->capacity, wanted, sizeof(*r->chunks))) {
+        tensor_unref(copy);
+        return cnn_fail_memory(err, wanted * sizeof(*r->chunks));
+    }
+    for (size_t at = 0; at < t->bytes; at += CHUNK)
+        r->chunks[r->count++] = (chunk){.file = t->file,
+                                        .offset = t->offset + at,
+                                        .to = (char *)copy->data + at,
+                                        .bytes = MIN(CHUNK, t->bytes - at)};
+    *out = copy;
+    return CNN_OK;
+}
+
+static cnn_status read_all(reading *r, int threads, cnn_error *err) {
+    cnn_parallel_for(threads, r->count, read_chunk, r->chunks);
+    for (size_t i = 0; i < r->count; i++)
+        if (r->chunks[i].failed)
+            return cnn_fail(err, CNN_IO, "%s cannot be read: %s", r->chunks[i].file->path,
+                            r->chunks[i].failed < 0 ? "it has changed since the model was loaded"
+                                                    : strerror(r->chunks[i].failed));
+    return CNN_OK;
+}
+
+cnn_status tensor_load(const tensor *t, tensor **out, cnn_error *err) {
+    reading r = {0};
+    tensor *copy = NULL;
+    cnn_status status = prepare(&r, t, &copy, err);
+    if (status == CNN_OK) status = read_all(&r, 1, err);
+    free(r.chunks);
+    if (status != CNN_OK) {
+        tensor_unref(copy);
+        return status;
+    }
+    *out = copy;
+    return CNN_OK;
+}
+
+cnn_status graph_load_constants(graph *g, int threads, cnn_error *err) {
+    reading r = {0};
+    cnn_status status = CNN_OK;
+    for (size_t i = 0; status == CNN_OK && i < g->value_count; i++) {
+        tensor *left = g->values[i].constant;
+        if (!left || left->data) continue;
+        status = prepare(&r, left, &g->values[i].constant, err);
+        if (status == CNN_OK) tensor_unref(left);
+    }
+    if (status == CNN_OK) status = read_all(&r, threads, err);
+    free(r.chunks);
+    return status;
+}
