@@ -2,6 +2,7 @@
 #include "onnx/proto.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,4 +134,33 @@ Test(model, what_must_be_given) {
         cr_expect_eq(statuses[i], CNN_INVALID_ARGUMENT, "call %zu", i);
     cnn_plan_free(plan);
     unload(model);
+}
+
+/* Real networks whose input has one shape. */
+Test(model, arenas_are_near_the_largest_live_set) {
+    static const char *const names[] = {"models/mnist-cntk",
+                                        "models/squeezenet1.1",
+                                        "onnx-conformance/light/bvlc_alexnet",
+                                        "onnx-conformance/light/squeezenet",
+                                        "onnx-conformance/light/vgg19",
+                                        "onnx-conformance/light/resnet50",
+                                        "onnx-conformance/light/inception_v1",
+                                        "onnx-conformance/light/densenet121"};
+    const char *data = getenv("CNNSERVE_TEST_DATA");
+    if (!data || !*data) cr_skip_test("CNNSERVE_TEST_DATA is not set");
+    cr_assert_eq(cnn_runtime_create(NULL, &rt, &err), CNN_OK);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        char path[1024];
+        cnn_model *model = NULL;
+        cnn_plan *plan = NULL;
+        snprintf(path, sizeof path, "%s/%s/model.onnx", data, names[i]);
+        cr_assert_eq(cnn_model_load_file(rt, path, &model, &err), CNN_OK, "%s", err.message);
+        cr_assert_eq(cnn_plan_create(model, NULL, &plan, &err), CNN_OK, "%s", err.message);
+        size_t arena = cnn_plan_arena_bytes(plan), live = cnn_plan_live_bytes(plan);
+        cr_expect_geq(arena, live);
+        cr_expect_leq(arena, live + live / 10, "%s: %zu of %zu", names[i], arena, live);
+        cnn_plan_free(plan);
+        cnn_model_free(model);
+    }
+    cnn_runtime_free(rt);
 }

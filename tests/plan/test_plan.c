@@ -5,6 +5,7 @@
 #include "networks.h"
 
 #include "kernels/kernels.h"
+#include "plan/plan.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -322,6 +323,28 @@ static cnn_model *chain_model(cnn_runtime *rt) {
     cnn_shape shape;
     chain(&n, &shape);
     return network_model(&n, rt);
+}
+
+/* A buffer that lives from step `first` to `last`. */
+static plan_buffer alive(int first, int last, size_t bytes) {
+    return (plan_buffer){.bytes = bytes, .parent = -1, .first = first, .last = last};
+}
+
+/* 7 are alive at step 2. Largest first, each at the lowest offset, they would take 9. */
+Test(plan, placement_meets_the_lower_bound_where_one_order_does_not) {
+    plan_buffer buffers[] = {alive(2, 3, 64 * 2), alive(1, 2, 64 * 3), alive(3, 4, 64 * 2),
+                             alive(4, 5, 64 * 3), alive(0, 3, 64 * 2)};
+    cnn_plan plan = {.buffers = buffers, .buffer_count = ARRAY_LENGTH(buffers), .step_count = 6};
+    cr_assert(plan_place_memory(&plan));
+    cr_assert_eq(plan.live_bytes, 64 * 7);
+    cr_assert_eq(plan.arena_bytes, 64 * 7);
+    for (size_t i = 0; i < ARRAY_LENGTH(buffers); i++)
+        for (size_t j = 0; j < i; j++) {
+            const plan_buffer *a = &buffers[i], *b = &buffers[j];
+            bool together = a->first <= b->last && b->first <= a->last;
+            bool apart = a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset;
+            cr_assert(apart || !together, "%zu and %zu overlap", i, j);
+        }
 }
 
 Test(plan, a_chain_needs_the_memory_of_its_largest_pair) {
