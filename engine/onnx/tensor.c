@@ -178,7 +178,7 @@ static cnn_status settle(const onnx_source *source, tensor **t, cnn_error *err) 
                  source->external_count <= ONNX_MAX_KEPT_FILES;
     cnn_status status = left->data || stays ? CNN_OK : tensor_load(left, t, err);
     if (*t != left) tensor_unref(left);
-    if (status == CNN_OK && left->dtype == CNN_BOOL) normalise_bools((*t)->data, (*t)->elements);
+    if (status == CNN_OK && (*t)->dtype == CNN_BOOL) normalise_bools((*t)->data, (*t)->elements);
     return status;
 }
 
