@@ -115,11 +115,20 @@ typedef struct cnn_runtime_options {
     int threads;     /* 0: the CPUs that affinity and cgroup quota (v1, v2) leave us */
     int queue;       /* tasks that may wait; 0: 1024 */
     const char *isa; /* "baseline", "avx2", "avx512"; NULL: $CNN_CPU, else the best there is */
+    /*
+     * Without `tune`, a model of its cost chooses the algorithm of a layer, always the same one.
+     * With it, what plans are made of is measured first, some 0.1 s for a large network, and the
+     * fastest is taken: results may differ from run to run by what float32 rounds. `tuning_file`
+     * (NULL: none) tunes, too, and remembers what was measured, for runs on the same kind of CPU.
+     */
+    bool tune;
+    const char *tuning_file;
 } cnn_runtime_options;
 
 /*
  * Starts the threads; `options` may be NULL. CNN_INVALID_ARGUMENT for a number out of range or an
- * unknown instruction set, CNN_UNSUPPORTED for one that the machine lacks.
+ * unknown instruction set, CNN_UNSUPPORTED for one that the machine lacks, CNN_IO for a tuning file
+ * that cannot be read or is none.
  */
 cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **out,
                               cnn_error *err);

@@ -289,7 +289,7 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
     conv_io io = {0};
     cnn_status status = conv_read_io(b, node, f, &io, err);
     if (status != CNN_OK) return status;
-    int m = winograd_choose(f, &io);
+    int m = winograd_choose(b, node, f, &io);
     if (m > 0) return winograd_lower(b, node, f, &io, m, err);
     int joined = f->groups > 1 ? joined_groups(f) : 1;
     const blocked *in = &io.in.geometry, *out = &io.out.geometry;

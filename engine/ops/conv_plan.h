@@ -25,9 +25,14 @@ void conv_connect(plan_builder *b, const conv_io *io, size_t in, size_t out, siz
 conv_args conv_dense_args(const graph_node *node, const conv_form *f, const conv_io *io,
                           int joined);
 
-/* The side of the tiles with which Winograd's algorithm is the fastest; 0: direct convolution is.
+/*
+ * The side of the tiles with which Winograd's algorithm is the fastest, 0: direct convolution is,
+ * by what the tuning (see cnn_runtime_options) has found, or else by a model of the cost.
  */
-int winograd_choose(const conv_form *f, const conv_io *io);
+int winograd_choose(plan_builder *b, const graph_node *node, const conv_form *f, const conv_io *io);
+/* What has been measured, now or before; `guess` is tried first. */
+int conv_tune(plan_builder *b, const graph_node *node, const conv_form *f, const conv_io *io,
+              int guess);
 cnn_status winograd_lower(plan_builder *b, const graph_node *node, const conv_form *f,
                           const conv_io *io, int m, cnn_error *err);
 

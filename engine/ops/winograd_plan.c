@@ -1,12 +1,13 @@
 /*
  * Conv on the winograd kernel, where a model of its cost says that it is faster.
  *
- * The choice looks at the layer's shape alone: not at batch, threads or instruction set, so that
- * none of them changes a result by a bit.
+ * The model looks at the layer's shape alone: not at batch, threads or instruction set, so that
+ * none of them changes a result by a bit. Tuning (conv_tune.c) may find otherwise.
  */
 #include "ops/conv_plan.h"
 #include "plan/cut.h"
 #include "run/pool.h"
+#include "run/runtime.h"
 
 typedef struct winograd_step {
     conv_args a;
@@ -40,12 +41,8 @@ static double winograd_cost(int in_blocks, int out_blocks, double tiles, int m) 
            stream_cost(weights);
 }
 
-int winograd_choose(const conv_form *f, const conv_io *io) {
-    const op_window *w = &f->window;
-    const blocked *in = &io->in.geometry, *out = &io->out.geometry;
-    if (f->kh != 3 || f->kw != 3 || f->groups != 1 || in->lanes != LANES) return 0;
-    for (int i = 0; i < 2; i++)
-        if (w->stride[i] != 1 || w->dilation[i] != 1) return 0;
+/* What the model of the cost says. */
+static int cheapest(const blocked *in, const blocked *out) {
     double best = direct_cost(in, out);
     int choice = 0;
     for (int m = 2; m <= 4; m += 2) {
@@ -57,6 +54,16 @@ int winograd_choose(const conv_form *f, const conv_io *io) {
         choice = m;
     }
     return choice;
+}
+
+int winograd_choose(plan_builder *b, const graph_node *node, const conv_form *f,
+                    const conv_io *io) {
+    const op_window *w = &f->window;
+    if (f->kh != 3 || f->kw != 3 || f->groups != 1 || io->in.geometry.lanes != LANES) return 0;
+    for (int i = 0; i < 2; i++)
+        if (w->stride[i] != 1 || w->dilation[i] != 1) return 0;
+    int choice = cheapest(&io->in.geometry, &io->out.geometry);
+    return b->plan->runtime->tuning ? conv_tune(b, node, f, io, choice) : choice;
 }
 
 /* ---- weights ---- */

@@ -243,9 +243,9 @@ bool pool_submit(pool *p, cnn_task_fn *fn, void *arg) {
         p->ring[(p->head + queued) % p->capacity] = (task){fn, arg};
         atomic_fetch_add(&p->queued, 1);
         atomic_fetch_add(&p->pending, 1);
-        pthread_cond_signal(&p->work);
     }
     pthread_mutex_unlock(&p->lock);
+    if (fits) pthread_cond_signal(&p->work); /* unlocked: whom it wakes wants the lock */
     return fits;
 }
 

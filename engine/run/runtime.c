@@ -19,9 +19,12 @@ cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **
     rt->threads_origin = "given";
     int threads = o.threads ? o.threads : cpus_usable("", &rt->threads_origin);
     cnn_status status = kernels_select(isa && *isa ? isa : NULL, &rt->kernels, err);
+    if (status == CNN_OK && (o.tune || o.tuning_file))
+        status = tuning_create(o.tuning_file, &rt->tuning, err);
     if (status == CNN_OK)
         status = pool_create(threads, o.queue ? (size_t)o.queue : DEFAULT_QUEUE, &rt->pool, err);
     if (status != CNN_OK) {
+        tuning_free(rt->tuning);
         free(rt);
         return status;
     }
@@ -32,6 +35,7 @@ cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **
 void cnn_runtime_free(cnn_runtime *rt) {
     if (!rt) return;
     pool_free(rt->pool);
+    tuning_free(rt->tuning);
     free(rt);
 }
 

@@ -32,12 +32,13 @@
 typedef struct bench_values {
     bool json;
     int64_t threads, iterations, batch;
-    char *precision;
+    char *precision, *tune;
 } bench_values;
 
 static const option_def defs[] = {
     CLI_THREADS(bench_values),
     CLI_PRECISION(bench_values),
+    CLI_TUNE(bench_values),
     {.name = "iterations",
      .type = OPTION_INT,
      .offset = offsetof(bench_values, iterations),
@@ -86,7 +87,28 @@ typedef struct bench {
 
 /* ---- measuring ---------------------------------------------------------------------------- */
 
+/* Numbers in [-1, 1) of a fixed sequence (xorshift32, Marsaglia 2003); other types stay 0. A
+ * run may overwrite them. */
+static void fill_inputs(bench *b) {
+    uint32_t state = 2463534242u;
+    for (size_t i = 0; i < cnn_plan_input_count(b->plan); i++) {
+        cnn_tensor_info info = cnn_plan_input(b->plan, i);
+        size_t count = 1;
+        for (int d = 0; d < info.shape.rank; d++)
+            count *= (size_t)info.shape.dims[d];
+        void *input = cnn_session_input(b->session, i);
+        memset(input, 0, count * cnn_dtype_size(info.dtype));
+        for (size_t j = 0; j < count && info.dtype == CNN_FLOAT32; j++) {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            ((float *)input)[j] = (float)(state >> 8) / (1 << 23) - 1;
+        }
+    }
+}
+
 static uint64_t timed_run(bench *b) {
+    fill_inputs(b);
     uint64_t begun = clock_ns();
     cnn_session_run(b->session);
     return clock_ns() - begun;
@@ -112,6 +134,7 @@ static void warm_up(bench *b) {
 }
 
 static void profiled_run(bench *b, size_t index) {
+    fill_inputs(b);
     cnn_session_profile(b->session, b->profile + index * cnn_plan_step_count(b->plan));
     cnn_session_run(b->session);
     cnn_session_profile(b->session, NULL);
@@ -219,25 +242,6 @@ static cnn_status compile(bench *b, cnn_error *err) {
     cnn_status status = cnn_plan_create(b->model, &how, &b->plan, err);
     if (status == CNN_OK) status = cnn_session_create(b->plan, &b->session, err);
     return status;
-}
-
-/* Numbers in [-1, 1) of a fixed sequence (xorshift32, Marsaglia 2003); other types stay 0. */
-static void fill_inputs(bench *b) {
-    uint32_t state = 2463534242u;
-    for (size_t i = 0; i < cnn_plan_input_count(b->plan); i++) {
-        cnn_tensor_info info = cnn_plan_input(b->plan, i);
-        size_t count = 1;
-        for (int d = 0; d < info.shape.rank; d++)
-            count *= (size_t)info.shape.dims[d];
-        void *input = cnn_session_input(b->session, i);
-        memset(input, 0, count * cnn_dtype_size(info.dtype));
-        for (size_t j = 0; j < count && info.dtype == CNN_FLOAT32; j++) {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            ((float *)input)[j] = (float)(state >> 8) / (1 << 23) - 1;
-        }
-    }
 }
 
 /* ---- reporting ---------------------------------------------------------------------------- */
@@ -373,7 +377,6 @@ static int bench_model(bench *b, const char *spec, const bench_values *values) {
     if (compile(b, &engine) != CNN_OK) return cli_fail(CLI_USAGE, "%s: %s", spec, engine.message);
     for (size_t i = 0; i < cnn_plan_step_count(b->plan); i++)
         b->macs += cnn_plan_step(b->plan, i).macs;
-    fill_inputs(b);
     cnn_runtime_run(b->rt, measure, b);
     if (b->failed) return cli_fail(CLI_FAILED, "out of memory");
     if (values->json) return print_json(b);
@@ -400,5 +403,6 @@ static int bench_run(cnn_runtime *rt, const void *values, const option_list *arg
 
 int cli_bench(int argc, char **argv) {
     bench_values values = {0};
-    return cli_with_runtime(&options, argc, argv, &values, &values.threads, bench_run);
+    return cli_with_runtime(&options, argc, argv, &values, &values.threads, &values.tune,
+                            bench_run);
 }

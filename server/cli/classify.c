@@ -29,7 +29,7 @@
 
 typedef struct classify_values {
     int64_t top, threads, explain_class;
-    char *features, *feature_format, *explain, *pictures, *format, *precision;
+    char *features, *feature_format, *explain, *pictures, *format, *precision, *tune;
 } classify_values;
 
 static const option_def defs[] = {
@@ -77,6 +77,7 @@ static const option_def defs[] = {
      .help = "json: one line an image; csv: one line a prediction"},
     CLI_THREADS(classify_values),
     CLI_PRECISION(classify_values),
+    CLI_TUNE(classify_values),
 };
 
 static const option_set options = {
@@ -309,5 +310,5 @@ static int classify(cnn_runtime *rt, const void *given, const option_list *argum
 
 int cli_classify(int argc, char **argv) {
     classify_values values = {0};
-    return cli_with_runtime(&options, argc, argv, &values, &values.threads, classify);
+    return cli_with_runtime(&options, argc, argv, &values, &values.threads, &values.tune, classify);
 }

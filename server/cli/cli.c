@@ -83,15 +83,22 @@ int cli_run(int argc, char **argv) {
     return unknown_command(first);
 }
 
+cnn_runtime_options cli_runtime_options(int64_t threads, const char *tune) {
+    bool on = tune && strcmp(tune, "off") != 0;
+    return (cnn_runtime_options){.threads = (int)threads,
+                                 .tune = on,
+                                 .tuning_file = on && strcmp(tune, "on") != 0 ? tune : NULL};
+}
+
 int cli_with_runtime(const option_set *set, int argc, char **argv, void *values,
-                     const int64_t *threads, cli_body_fn *body) {
+                     const int64_t *threads, char *const *tune, cli_body_fn *body) {
     option_list arguments = {0};
     cnn_runtime *rt = NULL;
     cnn_error err = {0};
     int status = CLI_USAGE;
     options_outcome outcome = options_parse(set, argc, argv, values, &arguments);
     if (outcome == OPTIONS_OK) {
-        cnn_runtime_options how = {.threads = threads ? (int)*threads : 0};
+        cnn_runtime_options how = cli_runtime_options(threads ? *threads : 0, tune ? *tune : NULL);
         if (cnn_runtime_create(&how, &rt, &err) == CNN_OK)
             status = body(rt, values, &arguments);
         else

@@ -39,7 +39,8 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
 
 /* ---- what several subcommands share ------------------------------------------------------- */
 
-/* Entries of an option table; `values` is the struct with the fields `threads` and `precision`. */
+/* Entries of an option table; `values` is the struct with the fields `threads`, `precision` and
+ * `tune`. */
 #define CLI_THREADS(values)                                                                        \
     {                                                                                              \
         .name = "threads", .type = OPTION_INT, .offset = offsetof(values, threads),                \
@@ -53,6 +54,13 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
         .help = "numbers to compute with; not yet bf16 and int8 (as model.json says, else fp32)"   \
     }
 
+#define CLI_TUNE(values)                                                                           \
+    {                                                                                              \
+        .name = "tune", .type = OPTION_TEXT, .offset = offsetof(values, tune), .fallback = "off",  \
+        .argument = "off|on|FILE",                                                                 \
+        .help = "measure how each convolution is best computed; FILE remembers it"                 \
+    }
+
 /* For --help of the subcommands that take a MODEL. */
 #define CLI_MODEL_HELP                                                                             \
     "MODEL is a built-in model, a model folder, or an .onnx file. A built-in name wins over\n"     \
@@ -61,12 +69,14 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
 /* What a subcommand does once its options are read; returns the exit status. */
 typedef int cli_body_fn(cnn_runtime *rt, const void *values, const option_list *arguments);
 
+/* What --threads (0: auto) and --tune (NULL: off) ask for. */
+cnn_runtime_options cli_runtime_options(int64_t threads, const char *tune);
+
 /*
- * Reads the options into the zeroed `values`, starts a runtime of `*threads` threads (a field of
- * `values`; NULL or 0: as many as CPUs), calls `body`, and frees everything. Returns the exit
- * status.
+ * Reads the options into the zeroed `values`, starts a runtime as its fields `threads` and `tune`
+ * say (NULL where there is none), calls `body`, and frees everything. Returns the exit status.
  */
 int cli_with_runtime(const option_set *set, int argc, char **argv, void *values,
-                     const int64_t *threads, cli_body_fn *body);
+                     const int64_t *threads, char *const *tune, cli_body_fn *body);
 
 #endif

@@ -77,7 +77,8 @@ static void raise_descriptor_limit(int64_t connections) {
 }
 
 static int start_runtime(app *a, const serve_values *v) {
-    const cnn_runtime_options options = {.threads = (int)v->threads, .queue = (int)v->queue};
+    cnn_runtime_options options = cli_runtime_options(v->threads, v->tune);
+    options.queue = (int)v->queue;
     cnn_error err;
     if (cnn_runtime_create(&options, &a->runtime, &err) == CNN_OK) return CLI_OK;
     bool wrong = err.status == CNN_INVALID_ARGUMENT || err.status == CNN_NOT_FOUND;

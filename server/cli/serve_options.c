@@ -45,6 +45,7 @@ static const option_def defs[] = {
      .argument = "NAME",
      .help = "model of /v1/classify; else the first of --model, or by name"},
     CLI_PRECISION(serve_values),
+    CLI_TUNE(serve_values),
     {.name = "max-body",
      .type = OPTION_SIZE,
      FIELD(max_body),

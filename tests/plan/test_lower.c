@@ -5,10 +5,13 @@
 
 #include "ops/lower.h"
 #include "plan/builder.h"
+#include "run/tuning.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * Ends the network with `value`, made by a node `op`, which must run on that kernel (NULL: without
@@ -412,6 +415,45 @@ Test(lower, convolution_by_winograd_where_it_is_faster) {
     };
     for (size_t i = 0; i < ARRAY_LENGTH(layers); i++)
         check_conv_layer(&layers[i]);
+}
+
+/* With `choice` for that layer in a tuning file. */
+static const char *tuned_kernel(const char *isa, const char *path, int choice) {
+    cnn_shape shape = SHAPE(1, 24, 19, 20);
+    cnn_runtime *rt;
+    network n;
+    graph_node *node;
+    tuning *t;
+    cr_assert_eq(tuning_create(path, &t, NULL), CNN_OK);
+    tuning_add(t, isa, "conv3x3:24x19x20:40", choice);
+    tuning_free(t);
+    cnn_runtime_options o = {.threads = 2, .isa = isa, .tuning_file = path};
+    cr_assert_eq(cnn_runtime_create(&o, &rt, NULL), CNN_OK);
+    network_begin(&n, 24);
+    int x = network_input(&n, &shape), weights = network_weights(&n, &SHAPE(40, 24, 3, 3), 0.05f);
+    network_output(&n, network_node(&n, "Conv", &node, 2, x, weights));
+    graph_add_attr_ints(node, "pads", (int64_t[]){1, 1, 1, 1}, 4);
+    trial run = trial_create(&n, rt, &shape, NULL, 0);
+    trial_run(&run);
+    trial_check(&run, isa);
+    const char *kernel = trial_kernel(&run, "Conv");
+    trial_free(&run);
+    cnn_runtime_free(rt);
+    return kernel;
+}
+
+Test(lower, convolution_as_the_tuning_says) {
+    static const char *const expected[] = {"conv", NULL, "winograd_2x2", NULL, "winograd_4x4"};
+    const kernel_table *tables[4];
+    size_t count = kernels_available(tables, 4);
+    char path[] = "/tmp/test_lowerXXXXXX";
+    close(mkstemp(path));
+    for (size_t i = 0; i < count; i++)
+        for (int choice = 0; choice <= 4; choice += 2)
+            cr_expect_str_eq(tuned_kernel(tables[i]->isa, path, choice), expected[choice]);
+    remove(path);
+    cr_expect_not_null(tuned_kernel("baseline", path, 5), "measured, as 5 means nothing");
+    remove(path);
 }
 
 Test(lower, convolution_in_groups) {

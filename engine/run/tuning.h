@@ -1,0 +1,31 @@
+/*
+ * What was found to be the fastest way to run a layer on this machine: a table from layers to
+ * choices, kept in a text file if its owner wants that.
+ *
+ * The file's first line names the format and the CPU; with another first line it is begun anew. The
+ * others are "ISA LAYER CHOICE", of which each ISA and LAYER is one word. Thread-safe.
+ */
+#ifndef RUN_TUNING_H
+#define RUN_TUNING_H
+
+#include "base/base.h"
+
+/* "conv3x3 64 128 ..." as one word, for example "conv3x3:64x56x56:128". */
+#define TUNING_MAX_LAYER 96
+
+typedef struct tuning tuning;
+
+/*
+ * `path` NULL: no file. A file that does not exist yet is made when the first choice is added;
+ * CNN_IO if it exists and cannot be read, or is no file of ours.
+ */
+cnn_status tuning_create(const char *path, tuning **out, cnn_error *err);
+void tuning_free(tuning *t);
+
+/* The choice for that layer; -1: none is known. */
+int tuning_find(tuning *t, const char *isa, const char *layer);
+/* `choice`: 0 to 999. Kept, and the file rewritten; what cannot be written is forgotten with the
+ * process. */
+void tuning_add(tuning *t, const char *isa, const char *layer, int choice);
+
+#endif
