@@ -81,6 +81,7 @@ typedef struct {
     int taps;       /* source samples per output */
     int32_t *start; /* (count): the first source sample; never decreasing, start + taps <= in */
     int32_t *coefficient; /* (count, taps) fixed point; NULL: outputs are copies of start */
+    int16_t *split;       /* (count, taps / 4, 2, 4): low and high halves, for rows of 3 channels */
 } resample_axis;
 
 /* What to resample: in -> full samples, of which [first, first + count) are wanted. */
@@ -96,29 +97,35 @@ struct resample_loops;
 
 /* Produces the rows of a resized window of an image one by one, top to bottom. */
 typedef struct {
-    const image *source;
     int channels; /* 3, or 1: the grey values of the source */
     const struct resample_loops *loops;
     resample_axis x;
     resample_axis y;
-    int next;               /* the first source row the horizontal pass has not seen */
+    int next;               /* the source row after the last one taken in */
+    int done;               /* rows of the window that have been made */
     const uint8_t **rows;   /* (y.taps) horizontally resampled rows, source row r at r % y.taps */
     const uint8_t **window; /* (y.taps) the rows of one output, in order */
-    uint8_t *ring;          /* (y.taps, row_stride) memory behind rows */
-    uint8_t *output;        /* (row_stride) one finished row */
-    uint8_t *line;          /* (source->width) one source row made grey */
-    size_t row_stride;
+    uint8_t *ring;          /* (y.taps, channels, plane) memory behind rows */
+    uint8_t *output;        /* (channels, plane) one finished row */
+    uint8_t *line;          /* (in) one source row made grey */
+    size_t plane;           /* bytes from one channel of a row to the next */
 } resampler;
 
 /* Bytes of working memory (of any alignment) that resampler_init needs. */
 size_t resampler_bytes(const resample_range *x, const resample_range *y, int channels);
 
-/* memory stays the caller's and must outlive the resampler; source likewise. */
-void resampler_init(resampler *r, const image *source, const resample_range *x,
-                    const resample_range *y, int channels, void *memory);
+/* memory stays the caller's and must outlive the resampler. */
+void resampler_init(resampler *r, const resample_range *x, const resample_range *y, int channels,
+                    void *memory);
 
-/* Row y of the window, (x.count, channels) bytes, valid until the next call. y must not decrease
- * from call to call. */
-const uint8_t *resampler_row(resampler *r, int y);
+/* Takes in row y of the source, (x.in, 3) bytes; rows come in order, each once. padded: behind it
+ * RESAMPLER_OVERREAD bytes may be read, whatever they are. */
+enum { RESAMPLER_OVERREAD = 16 };
+void resampler_put(resampler *r, int y, const uint8_t *rgb, bool padded);
+
+/* The next row of the window, (channels, r->plane) bytes of which x.count in each plane count,
+ * valid until the next call of any; NULL if it needs further source rows, or was the last one.
+ * After each resampler_put, to be called until it is NULL. */
+const uint8_t *resampler_take(resampler *r);
 
 #endif

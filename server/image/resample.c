@@ -7,30 +7,24 @@
  * axis whose size does not change is not filtered; nearest neighbour copies, with source positions
  * summed up step by step because Pillow sums them.
  *
- * Design: the window wanted (the crop) is made row by row. An output row needs at most y.taps
- * consecutive source rows; each source row is filtered horizontally once, when first needed, into a
- * ring of y.taps rows. So the working memory is a few rows, whatever the size of the picture, stays
- * in the cache, and only those source pixels are read that the window shows.
+ * Design: source rows come in one by one, and the rows of the window wanted (the crop) go out as
+ * soon as they can be made. An output row needs at most y.taps consecutive source rows; each of
+ * them is filtered horizontally once, into a ring of y.taps rows. So the working memory is a few
+ * rows, whatever the size of the picture, stays in the cache, and only those source pixels are read
+ * that the window shows. From the horizontal pass on, each channel is a plane of its own, which the
+ * vector loops, and the tensor, like better than pixels.
  *
- * The two inner loops are compiled twice on x86-64, for AVX2 and for the baseline, and chosen by
- * what the CPU has; they work on integers, so that the results are the same. Floating-point
- * contraction must be off for this file (see CMakeLists.txt), or coefficients would differ from
- * Pillow's on some machines.
+ * The inner loops are in resample_loops.c. Floating-point contraction must be off for this file
+ * (see CMakeLists.txt), or coefficients would differ from Pillow's on some machines.
  */
-#include "internal.h"
+#include "resample_loops.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
-enum {
-    PRECISION_BITS = 32 - 8 - 2, /* the sign and Lanczos' overshoot take the other two */
-    ALIGNMENT = 64,
-};
+enum { ALIGNMENT = 64 };
 
 /* ---- filters (Pillow's constants) --------------------------------------------------------- */
 
@@ -180,140 +174,22 @@ static void init_axis(resample_axis *axis, const resample_range *range, double *
                     axis->coefficient + (size_t)i * (size_t)axis->taps);
 }
 
-/* ---- inner loops -------------------------------------------------------------------------- */
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-ALWAYS_INLINE uint8_t clip(int32_t sum) {
-    int32_t v = sum >> PRECISION_BITS;
-    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-}
-
-static const int32_t half = 1 << (PRECISION_BITS - 1);
-
-/* in: a source row of 3 channels; out: (axis->count, 3). */
-static void filter_row3(const resample_axis *axis, const uint8_t *in, uint8_t *out) {
-    const int32_t *k = axis->coefficient;
-    for (int i = 0; i < axis->count; i++, k += axis->taps, out += 3) {
-        const uint8_t *p = in + (size_t)axis->start[i] * 3;
-        int32_t r = half, g = half, b = half;
-        for (int t = 0; t < axis->taps; t++, p += 3) {
-            r += p[0] * k[t];
-            g += p[1] * k[t];
-            b += p[2] * k[t];
-        }
-        out[0] = clip(r);
-        out[1] = clip(g);
-        out[2] = clip(b);
+/* The coefficients of a row once more, as loops->row3 takes them; it makes whole groups of outputs,
+ * beyond the last one of which it repeats that. */
+static void split_coefficients(resample_axis *axis) {
+    int groups = (axis->count + ROW3_GROUP - 1) / ROW3_GROUP;
+    int16_t *to = axis->split;
+    for (int i = 0; i < groups * ROW3_GROUP; i++) {
+        int output = i < axis->count ? i : axis->count - 1;
+        const int32_t *k = axis->coefficient + (size_t)output * (size_t)axis->taps;
+        axis->start[i] = axis->start[output];
+        for (int t = 0; t < axis->taps; t += 4, to += 8)
+            for (int j = 0; j < 4; j++) {
+                int32_t value = t + j < axis->taps ? k[t + j] : 0;
+                to[j] = (int16_t)(value & ((1 << SPLIT_BITS) - 1));
+                to[4 + j] = (int16_t)(value >> SPLIT_BITS);
+            }
     }
-}
-
-ALWAYS_INLINE void filter_row1(const resample_axis *axis, const uint8_t *in, uint8_t *out) {
-    const int32_t *k = axis->coefficient;
-    for (int i = 0; i < axis->count; i++, k += axis->taps) {
-        const uint8_t *p = in + axis->start[i];
-        int32_t sum = half;
-        for (int t = 0; t < axis->taps; t++)
-            sum += p[t] * k[t];
-        out[i] = clip(sum);
-    }
-}
-
-enum { BLOCK = 32 };
-
-/* out[i] = sum over t of rows[t][i] * k[t], in blocks whose sums stay in registers. All rows and
- * out have room for whole blocks. */
-ALWAYS_INLINE void filter_column(const uint8_t *const *rows, const int32_t *k, int taps,
-                                 uint8_t *restrict out, size_t size) {
-    for (size_t at = 0; at < size; at += BLOCK) {
-        int32_t sum[BLOCK];
-        for (int i = 0; i < BLOCK; i++)
-            sum[i] = half;
-        for (int t = 0; t < taps; t++) {
-            const uint8_t *row = rows[t] + at;
-            for (int i = 0; i < BLOCK; i++)
-                sum[i] += row[i] * k[t];
-        }
-        for (int i = 0; i < BLOCK; i++)
-            out[at + (size_t)i] = clip(sum[i]);
-    }
-}
-
-#define DEFINE_LOOPS(isa, attributes)                                                              \
-    attributes static void row1_##isa(const resample_axis *axis, const uint8_t *in,                \
-                                      uint8_t *out) {                                              \
-        filter_row1(axis, in, out);                                                                \
-    }                                                                                              \
-    attributes static void column_##isa(const uint8_t *const *rows, const int32_t *k, int taps,    \
-                                        uint8_t *restrict out, size_t size) {                      \
-        filter_column(rows, k, taps, out, size);                                                   \
-    }
-
-/* The loops for one instruction set. row3 may read OVERREAD bytes past its last pixel, and write as
- * many past out. */
-struct resample_loops {
-    void (*row3)(const resample_axis *axis, const uint8_t *in, uint8_t *out);
-    void (*row1)(const resample_axis *axis, const uint8_t *in, uint8_t *out);
-    void (*column)(const uint8_t *const *rows, const int32_t *k, int taps, uint8_t *restrict out,
-                   size_t size);
-};
-
-enum { OVERREAD = 2 };
-
-DEFINE_LOOPS(baseline, )
-static const struct resample_loops loops_baseline = {filter_row3, row1_baseline, column_baseline};
-
-#if defined(__x86_64__)
-DEFINE_LOOPS(avx2, __attribute__((target("avx2"))))
-
-/* filter_row3 with the channels of two pixels side by side: intrinsics, because no compiler finds
- * the byte shuffle that widens them. */
-__attribute__((target("avx2"))) static void row3_avx2(const resample_axis *axis, const uint8_t *in,
-                                                      uint8_t *out) {
-    const __m256i widen =
-        _mm256_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, -1, -1, -1, -1, 3, -1, -1, -1,
-                         4, -1, -1, -1, 5, -1, -1, -1, -1, -1, -1, -1);
-    const __m256i each = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
-    const __m128i gather = _mm_setr_epi8(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
-    const int32_t *k = axis->coefficient;
-    for (int i = 0; i < axis->count; i++, k += axis->taps, out += 3) {
-        const uint8_t *p = in + (size_t)axis->start[i] * 3;
-        __m256i sums = _mm256_setr_epi32(half, half, half, half, 0, 0, 0, 0);
-        int t = 0;
-        for (; t + 1 < axis->taps; t += 2, p += 6) {
-            int64_t pixels, weights;
-            memcpy(&pixels, p, sizeof(pixels));
-            memcpy(&weights, k + t, sizeof(weights));
-            __m256i v = _mm256_shuffle_epi8(_mm256_set1_epi64x(pixels), widen);
-            __m256i w = _mm256_permutevar8x32_epi32(_mm256_set1_epi64x(weights), each);
-            sums = _mm256_add_epi32(sums, _mm256_mullo_epi32(v, w));
-        }
-        __m128i sum =
-            _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-        if (t < axis->taps) {
-            int32_t pixel;
-            memcpy(&pixel, p, sizeof(pixel));
-            __m128i v = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(pixel));
-            sum = _mm_add_epi32(sum, _mm_mullo_epi32(v, _mm_set1_epi32(k[t])));
-        }
-        sum = _mm_srai_epi32(sum, PRECISION_BITS);
-        sum = _mm_min_epi32(_mm_max_epi32(sum, _mm_setzero_si128()), _mm_set1_epi32(255));
-        int32_t rgb = _mm_cvtsi128_si32(_mm_shuffle_epi8(sum, gather));
-        memcpy(out, &rgb, sizeof(rgb));
-    }
-}
-
-static const struct resample_loops loops_avx2 = {row3_avx2, row1_avx2, column_avx2};
-#endif
-
-/* CNN_CPU=baseline keeps to the baseline, as in the engine. */
-static const struct resample_loops *choose_loops(void) {
-    const char *level = getenv("CNN_CPU");
-    if (level && strcmp(level, "baseline") == 0) return &loops_baseline;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) return &loops_avx2;
-#endif
-    return &loops_baseline;
 }
 
 /* ---- memory ------------------------------------------------------------------------------- */
@@ -331,12 +207,18 @@ static void *take(pieces *from, size_t count, size_t size) {
 }
 
 static void take_axis(pieces *from, resample_axis *axis, const resample_range *range) {
-    size_t count = (size_t)range->count;
+    size_t count = ((size_t)range->count + ROW3_GROUP - 1) / ROW3_GROUP * ROW3_GROUP;
     axis->count = range->count;
     axis->taps = taps_for(range);
     axis->start = take(from, count, sizeof(int32_t));
-    axis->coefficient =
-        copies(range) ? NULL : take(from, count * (size_t)axis->taps, sizeof(int32_t));
+    if (copies(range)) return;
+    axis->coefficient = take(from, count * (size_t)axis->taps, sizeof(int32_t));
+}
+
+static void take_split(pieces *from, resample_axis *axis, const resample_range *range) {
+    size_t groups = ((size_t)range->count + ROW3_GROUP - 1) / ROW3_GROUP;
+    size_t quads = ((size_t)axis->taps + 3) / 4;
+    axis->split = take(from, groups * ROW3_GROUP * quads * 8, sizeof(int16_t));
 }
 
 /* Lays r out in the memory of *from; returns room for the weights of one output. */
@@ -344,13 +226,13 @@ static double *take_all(pieces *from, resampler *r, const resample_range *x,
                         const resample_range *y, int channels) {
     take_axis(from, &r->x, x);
     take_axis(from, &r->y, y);
+    if (channels == 3 && !copies(x)) take_split(from, &r->x, x);
     size_t window = (size_t)r->y.taps;
-    size_t row = (size_t)x->count * (size_t)channels + OVERREAD;
-    r->row_stride = (row + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    r->plane = ((size_t)x->count + COLUMN_BLOCK - 1) / COLUMN_BLOCK * COLUMN_BLOCK;
     r->rows = take(from, window, sizeof(*r->rows));
     r->window = take(from, window, sizeof(*r->window));
-    r->ring = take(from, window, r->row_stride);
-    r->output = take(from, 1, r->row_stride);
+    r->ring = take(from, window, r->plane * (size_t)channels);
+    r->output = take(from, 1, r->plane * (size_t)channels);
     r->line = take(from, (size_t)x->in, 1);
     int weights = reach(x) > reach(y) ? reach(x) : reach(y);
     return take(from, (size_t)weights, sizeof(double));
@@ -363,17 +245,17 @@ size_t resampler_bytes(const resample_range *x, const resample_range *y, int cha
     return none.used + ALIGNMENT;
 }
 
-void resampler_init(resampler *r, const image *source, const resample_range *x,
-                    const resample_range *y, int channels, void *memory) {
+void resampler_init(resampler *r, const resample_range *x, const resample_range *y, int channels,
+                    void *memory) {
     assert(channels == 1 || channels == 3);
-    assert(x->in == source->width && y->in == source->height);
     assert(x->first >= 0 && x->count > 0 && x->first + x->count <= x->full);
     assert(y->first >= 0 && y->count > 0 && y->first + y->count <= y->full);
-    *r = (resampler){.source = source, .channels = channels, .loops = choose_loops()};
+    *r = (resampler){.channels = channels, .loops = resample_loops_choose()};
     pieces block = {(uint8_t *)(((uintptr_t)memory + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT), 0};
     double *weights = take_all(&block, r, x, y, channels);
     init_axis(&r->x, x, weights);
     init_axis(&r->y, y, weights);
+    if (r->x.split) split_coefficients(&r->x);
 }
 
 /* ---- rows --------------------------------------------------------------------------------- */
@@ -384,17 +266,8 @@ static void make_grey(const uint8_t *rgb, uint8_t *grey, size_t count) {
         grey[i] = (uint8_t)((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000u) >> 16);
 }
 
-static void copy_samples(const resample_axis *axis, const uint8_t *in, uint8_t *out, int channels) {
-    for (int i = 0; i < axis->count; i++)
-        for (int c = 0; c < channels; c++)
-            *out++ = in[(size_t)axis->start[i] * (size_t)channels + (size_t)c];
-}
-
-/* The source row as the horizontal pass wants it. Grey is made only where it is read. */
-static const uint8_t *source_row(resampler *r, int y) {
-    size_t width = (size_t)r->source->width;
-    const uint8_t *rgb = r->source->pixels + (size_t)y * width * 3;
-    if (r->channels == 3) return rgb;
+/* Of the source row, the part that the horizontal pass reads, made grey. */
+static const uint8_t *grey_row(resampler *r, const uint8_t *rgb) {
     int last = r->x.count - 1;
     size_t from = (size_t)r->x.start[0];
     size_t to = (size_t)r->x.start[last] + (size_t)r->x.taps;
@@ -402,32 +275,37 @@ static const uint8_t *source_row(resampler *r, int y) {
     return r->line;
 }
 
-/* Source row y, horizontally resampled, into its place in the ring. Behind the last row of the
- * source lies nothing that row3 might read. */
-static void take_row(resampler *r, int y) {
+static void copy_samples(const resample_axis *axis, const uint8_t *in, uint8_t *out, size_t plane,
+                         int channels) {
+    for (int c = 0; c < channels; c++)
+        for (int i = 0; i < axis->count; i++)
+            out[(size_t)c * plane + (size_t)i] = in[axis->start[i] * channels + c];
+}
+
+void resampler_put(resampler *r, int y, const uint8_t *rgb, bool padded) {
+    if (r->done == r->y.count || y < r->y.start[r->done]) return; /* not in the window */
     int slot = y % r->y.taps;
-    uint8_t *out = r->ring + (size_t)slot * r->row_stride;
-    const uint8_t *in = source_row(r, y);
-    bool last = y == r->source->height - 1;
+    uint8_t *out = r->ring + (size_t)slot * r->plane * (size_t)r->channels;
+    const uint8_t *in = r->channels == 3 ? rgb : grey_row(r, rgb);
     if (!r->x.coefficient)
-        copy_samples(&r->x, in, out, r->channels);
+        copy_samples(&r->x, in, out, r->plane, r->channels);
     else if (r->channels == 3)
-        (last ? &loops_baseline : r->loops)->row3(&r->x, in, out);
+        (padded ? r->loops : &resample_loops_baseline)->row3(&r->x, in, out, r->plane);
     else
         r->loops->row1(&r->x, in, out);
     r->rows[slot] = out;
+    r->next = y + 1;
 }
 
-const uint8_t *resampler_row(resampler *r, int y) {
-    int start = r->y.start[y], taps = r->y.taps;
-    assert(r->next <= start + taps); /* no row of the window has been overwritten */
-    if (r->next < start) r->next = start;
-    for (; r->next < start + taps; r->next++)
-        take_row(r, r->next);
+const uint8_t *resampler_take(resampler *r) {
+    if (r->done == r->y.count) return NULL;
+    int y = r->done, start = r->y.start[y], taps = r->y.taps;
+    if (r->next < start + taps) return NULL;
+    r->done++;
     if (!r->y.coefficient) return r->rows[start % taps];
     for (int t = 0; t < taps; t++)
         r->window[t] = r->rows[(start + t) % taps];
     r->loops->column(r->window, r->y.coefficient + (size_t)y * (size_t)taps, taps, r->output,
-                     (size_t)r->x.count * (size_t)r->channels);
+                     r->plane * (size_t)r->channels);
     return r->output;
 }

@@ -1,14 +1,12 @@
 /* tensor.c: an upright image -> the float tensor a network expects.
  *
  * Works out which window of the resized image the crop shows, has resample.c make its rows, and
- * writes each as it comes: the 8-bit value of a channel indexes a table of the 256 values it can
- * become, so that scaling, mean, std and the colour order cost one load per value and nothing is
- * stored in between.
+ * writes each as it comes, while it is in the cache.
  *
  * What becomes of half pixels is a matter of convention (image_rounding), because a network is fed
  * best with what it was trained with.
  */
-#include "internal.h"
+#include "resample_loops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -201,27 +199,30 @@ static void *scratch_reserve(image_scratch *scratch, size_t bytes) {
 
 /* ---- the tensor --------------------------------------------------------------------------- */
 
-/* Where the values of one tensor go. Channel c takes its pixel values from byte source[c] of a
- * pixel and finds value v at table[c][v]. */
+/* Where the values of one tensor go. Channel c is made of plane source[c] of a resampled row: value
+ * = pixel * scale[c] + offset[c]. */
 typedef struct {
     const image_spec *spec;
+    const struct resample_loops *loops;
     float *out;
     int height;
     int width;
     int source[IMAGE_MAX_CHANNELS];
-    float table[IMAGE_MAX_CHANNELS][256];
+    float scale[IMAGE_MAX_CHANNELS];
+    float offset[IMAGE_MAX_CHANNELS];
 } tensor_writer;
 
 static void init_writer(tensor_writer *w, const image_spec *spec, float *out, int out_h,
                         int out_w) {
     w->spec = spec;
+    w->loops = resample_loops_choose();
     w->out = out;
     w->height = out_h;
     w->width = out_w;
     for (int c = 0; c < spec->channels; c++) {
         w->source[c] = spec->color == IMAGE_RGB ? c : spec->color == IMAGE_BGR ? 2 - c : 0;
-        for (int v = 0; v < 256; v++)
-            w->table[c][v] = (float)(((double)v * spec->scale - spec->mean[c]) / spec->std[c]);
+        w->scale[c] = (float)((double)spec->scale / spec->std[c]);
+        w->offset[c] = (float)(-(double)spec->mean[c] / spec->std[c]);
     }
 }
 
@@ -240,36 +241,43 @@ static float *channel_row(const tensor_writer *w, int c, int y, size_t *step) {
 static void write_padding(const tensor_writer *w, int y, int from, int to) {
     size_t step;
     for (int c = 0; c < w->spec->channels; c++) {
-        float *out = channel_row(w, c, y, &step), zero = w->table[c][0];
+        float *out = channel_row(w, c, y, &step);
         for (int x = from; x < to; x++)
-            out[(size_t)x * step] = zero;
+            out[(size_t)x * step] = w->offset[c];
     }
 }
 
-/* count pixels of bytes_per_pixel bytes into tensor row y from column x on. */
-static void write_pixels(const tensor_writer *w, int y, int x, const uint8_t *pixels, int count,
-                         int bytes_per_pixel) {
+/* A resampled row into tensor row y, with what is to its left and right. */
+static void write_row(const tensor_writer *w, int y, const span *x, const uint8_t *row,
+                      size_t plane) {
     size_t step;
+    write_padding(w, y, 0, x->pad);
     for (int c = 0; c < w->spec->channels; c++) {
-        float *out = channel_row(w, c, y, &step) + (size_t)x * step;
-        const float *table = w->table[c];
-        const uint8_t *in = pixels + w->source[c];
-        for (int i = 0; i < count; i++, in += bytes_per_pixel, out += step)
-            *out = table[*in];
+        float *out = channel_row(w, c, y, &step) + (size_t)x->pad * step;
+        w->loops->normalise(row + (size_t)w->source[c] * plane, (size_t)x->count, w->scale[c],
+                            w->offset[c], out, step);
     }
+    write_padding(w, y, x->pad + x->count, x->out);
 }
 
-static void write_tensor(const tensor_writer *w, resampler *r, const span *x, const span *y) {
-    for (int row = 0; row < y->out; row++) {
-        int inside = row - y->pad;
-        if (inside < 0 || inside >= y->count) {
-            write_padding(w, row, 0, x->out);
-            continue;
-        }
-        write_padding(w, row, 0, x->pad);
-        write_pixels(w, row, x->pad, resampler_row(r, inside), x->count, r->channels);
-        write_padding(w, row, x->pad + x->count, x->out);
+/* Behind the last rows of an image lies too little that a vector loop might read. */
+static bool row_is_padded(const image *img, int y) {
+    return (size_t)(img->height - 1 - y) * (size_t)img->width * 3 >= RESAMPLER_OVERREAD;
+}
+
+static void write_tensor(const tensor_writer *w, resampler *r, const image *img, const span *x,
+                         const span *y) {
+    int row = 0;
+    for (; row < y->pad; row++)
+        write_padding(w, row, 0, x->out);
+    for (int in = 0; in < img->height; in++) {
+        resampler_put(r, in, img->pixels + (size_t)in * (size_t)img->width * 3,
+                      row_is_padded(img, in));
+        for (const uint8_t *made; (made = resampler_take(r)); row++)
+            write_row(w, row, x, made, r->plane);
     }
+    for (; row < y->out; row++)
+        write_padding(w, row, 0, x->out);
 }
 
 image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, int out_w,
@@ -295,11 +303,18 @@ image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, 
 
     resampler r;
     tensor_writer w;
-    resampler_init(&r, img, &rx, &ry, channels, memory);
+    resampler_init(&r, &rx, &ry, channels, memory);
     init_writer(&w, spec, out, out_h, out_w);
-    write_tensor(&w, &r, &x, &y);
+    write_tensor(&w, &r, img, &x, &y);
     if (scratch == &own || scratch->capacity > IMAGE_SCRATCH_KEEP) image_scratch_free(scratch);
     return IMAGE_OK;
+}
+
+/* Planes -> pixels. */
+static void interleave(const uint8_t *row, size_t plane, uint8_t *out, int width) {
+    for (int x = 0; x < width; x++)
+        for (size_t c = 0; c < 3; c++)
+            *out++ = row[c * plane + (size_t)x];
 }
 
 image_code image_resize_to(const image *img, int width, int height, image_filter filter, image *out,
@@ -319,10 +334,14 @@ image_code image_resize_to(const image *img, int width, int height, image_filter
         return image_fail(err, IMAGE_MEMORY, "no memory to resize an image");
     }
     resampler r;
-    resampler_init(&r, img, &x, &y, 3, memory);
-    for (int row = 0; row < height; row++)
-        memcpy(made.pixels + (size_t)row * (size_t)width * 3, resampler_row(&r, row),
-               (size_t)width * 3);
+    resampler_init(&r, &x, &y, 3, memory);
+    uint8_t *to = made.pixels;
+    for (int in = 0; in < img->height; in++) {
+        resampler_put(&r, in, img->pixels + (size_t)in * (size_t)img->width * 3,
+                      row_is_padded(img, in));
+        for (const uint8_t *row; (row = resampler_take(&r)); to += (size_t)width * 3)
+            interleave(row, r.plane, to, width);
+    }
     free(memory);
     *out = made;
     return IMAGE_OK;
