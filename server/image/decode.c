@@ -42,13 +42,34 @@ void image_free(image *img) {
     *img = (image){0};
 }
 
-/* The limits to apply, none of them zero. max_side stays below what makes any product overflow. */
-static image_limits complete_limits(const image_limits *given) {
+/* max_side stays below what makes any product overflow. */
+image_limits complete_limits(const image_limits *given) {
     image_limits limits = given ? *given : (image_limits){0};
     if (limits.max_pixels == 0) limits.max_pixels = IMAGE_DEFAULT_MAX_PIXELS;
     if (limits.max_side <= 0 || limits.max_side > IMAGE_DEFAULT_MAX_SIDE)
         limits.max_side = IMAGE_DEFAULT_MAX_SIDE;
     return limits;
+}
+
+image_code find_format(const void *bytes, size_t size, file_format *out, image_error *err) {
+    if (!bytes && size) return image_fail(err, IMAGE_INVALID, "the bytes of an image are NULL");
+    if (size == 0)
+        return image_fail(err, IMAGE_UNSUPPORTED, "the image is empty (0 bytes); %s", send_instead);
+    const char *foreign = NULL;
+    file_format format = sniff_format(bytes, size, &foreign);
+    switch (format) {
+    case FORMAT_FOREIGN:
+        return image_fail(err, IMAGE_UNSUPPORTED, "%s is not supported; %s", foreign, send_instead);
+    case FORMAT_PNG_DAMAGED:
+        return image_fail(err, IMAGE_UNDECODABLE,
+                          "PNG has a damaged signature, as after a transfer in text mode");
+    case FORMAT_UNKNOWN:
+        return image_fail(err, IMAGE_UNSUPPORTED, "the bytes are of no known image format; %s",
+                          send_instead);
+    default:
+        *out = format;
+        return IMAGE_OK;
+    }
 }
 
 static image_code decode_format(file_format format, const uint8_t *bytes, size_t size,
@@ -59,14 +80,8 @@ static image_code decode_format(file_format format, const uint8_t *bytes, size_t
         return decode_jpeg(bytes, size, limits, out, orientation, err);
     case FORMAT_PNG:
         return decode_png(bytes, size, limits, out, orientation, err);
-    case FORMAT_WEBP:
-        return decode_webp(bytes, size, limits, out, orientation, err);
-    case FORMAT_PNG_DAMAGED:
-        return image_fail(err, IMAGE_UNDECODABLE,
-                          "PNG has a damaged signature, as after a transfer in text mode");
     default:
-        return image_fail(err, IMAGE_UNSUPPORTED, "the bytes are of no known image format; %s",
-                          send_instead);
+        return decode_webp(bytes, size, limits, out, orientation, err);
     }
 }
 
@@ -76,19 +91,14 @@ static const char *format_name(file_format format) {
 
 image_code image_decode(const void *bytes, size_t size, const image_limits *limits, image *out,
                         image_info *info, image_error *err) {
-    if (!out || (!bytes && size))
-        return image_fail(err, IMAGE_INVALID, "image_decode: a pointer is NULL");
-    if (size == 0)
-        return image_fail(err, IMAGE_UNSUPPORTED, "the image is empty (0 bytes); %s", send_instead);
+    if (!out) return image_fail(err, IMAGE_INVALID, "image_decode: out is NULL");
     image_limits complete = complete_limits(limits);
-    const char *foreign = NULL;
-    file_format format = sniff_format(bytes, size, &foreign);
-    if (format == FORMAT_FOREIGN)
-        return image_fail(err, IMAGE_UNSUPPORTED, "%s is not supported; %s", foreign, send_instead);
-
+    file_format format = FORMAT_UNKNOWN;
+    image_code code = find_format(bytes, size, &format, err);
     image img = {0};
     int orientation = 1;
-    image_code code = decode_format(format, bytes, size, &complete, &img, &orientation, err);
+    if (code == IMAGE_OK)
+        code = decode_format(format, bytes, size, &complete, &img, &orientation, err);
     if (code != IMAGE_OK) return code;
     *out = img;
     if (info) *info = (image_info){format_name(format), img.width, img.height, orientation};

@@ -13,7 +13,11 @@
  * Progressive files cost a pass over all coefficients per scan, so that a small file can ask for
  * hours of work: the scans are counted and the count is limited.
  *
- * Not done: 12-bit, lossless, colour profiles, scaled decoding (faster, but not what Pillow gives).
+ * Rows go to a target in strips, which stay in the cache until it is done with them. It may want a
+ * part of the picture only, or a smaller one: libjpeg-turbo then leaves out inverse transforms, and
+ * of blocks what a smaller picture does not show. The file is read to its end all the same.
+ *
+ * Not done: 12-bit, lossless, colour profiles.
  */
 #include "internal.h"
 
@@ -23,7 +27,11 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
-enum { MAX_SCANS = 500, MIN_SCANS = 50 };
+enum {
+    MAX_SCANS = 500,
+    MIN_SCANS = 50,
+    CROP_MARGIN = 16 /* columns beyond a window's edges that have a part in smoothing its chroma */
+};
 
 /* A file may have more than MIN_SCANS scans as long as scans x pixels stays below this. */
 static const uint64_t max_scan_pixels = (uint64_t)1 << 30;
@@ -36,8 +44,8 @@ typedef struct {
     jmp_buf escape;
     size_t size;
     int max_scans;
-    int orientation;
-    image img;
+    jpeg_target *target; /* NULL: the header is enough */
+    image_info info;
     uint8_t *cmyk; /* one row, or NULL if the file is not CMYK; owned by libjpeg's pool */
     const image_limits *limits;
     image_code code;
@@ -166,6 +174,16 @@ static void read_header(jpeg_job *job) {
     limit_scans(job);
 }
 
+static void describe(jpeg_job *job, int orientation) {
+    int width = (int)job->cinfo.image_width, height = (int)job->cinfo.image_height;
+    bool swaps = orientation_swaps(orientation);
+    job->info = (image_info){"jpeg", swaps ? height : width, swaps ? width : height, orientation};
+}
+
+static void *pool_alloc(jpeg_job *job, size_t size) {
+    return job->cinfo.mem->alloc_large((j_common_ptr)&job->cinfo, JPOOL_IMAGE, size);
+}
+
 /* Decodes the next row into out. */
 static void read_row(jpeg_job *job, uint8_t *out) {
     bool cmyk = job->cmyk != NULL;
@@ -174,58 +192,83 @@ static void read_row(jpeg_job *job, uint8_t *out) {
     if (cmyk) cmyk_to_rgb(row, out, (int)job->cinfo.output_width);
 }
 
-/* Decodes count rows into a strip and puts them in place. */
-static void read_strip(jpeg_job *job, uint8_t *strip, int count) {
-    int y = (int)job->cinfo.output_scanline;
-    for (int i = 0; i < count; i++)
-        read_row(job, strip + (size_t)i * job->cinfo.output_width * 3);
-    place_rows(&job->img, job->orientation, strip, y, count);
+/* Has libjpeg decode only the columns wanted; returns the first one it will give. */
+static int crop_columns(jpeg_job *job, const jpeg_window *window) {
+    struct jpeg_decompress_struct *cinfo = &job->cinfo;
+    int whole = (int)cinfo->output_width;
+    int left = window->left < CROP_MARGIN ? 0 : window->left - CROP_MARGIN;
+    int right = whole - window->right < CROP_MARGIN ? whole : window->right + CROP_MARGIN;
+    JDIMENSION from = (JDIMENSION)left, width = (JDIMENSION)(right - left);
+    if (right - left < whole) jpeg_crop_scanline(cinfo, &from, &width); /* to whole blocks */
+    return (int)from;
 }
 
-static void *pool_alloc(jpeg_job *job, size_t size) {
-    return job->cinfo.mem->alloc_large((j_common_ptr)&job->cinfo, JPOOL_IMAGE, size);
+/* Passes over rows, so that the next one is row y. */
+static void skip_rows(jpeg_job *job, int y) {
+    JDIMENSION count = (JDIMENSION)y - job->cinfo.output_scanline;
+    if (count > 0 && jpeg_skip_scanlines(&job->cinfo, count) != count) truncated(&job->cinfo);
+}
+
+static void start(jpeg_job *job, jpeg_window *window) {
+    struct jpeg_decompress_struct *cinfo = &job->cinfo;
+    *window = (jpeg_window){8, 0, (int)cinfo->image_width, 0, (int)cinfo->image_height};
+    image_code code = job->target->begin(job->target, &job->info, window, job->err);
+    if (code != IMAGE_OK) give_up(job, code);
+    cinfo->scale_num = (unsigned)window->eighths;
+    cinfo->scale_denom = 8;
+    jpeg_start_decompress(cinfo);
+    /* Files of several scans are smoothed across blocks, for which nothing may be left out. */
+    if (jpeg_has_multiple_scans(cinfo))
+        *window = (jpeg_window){window->eighths, 0, (int)cinfo->output_width, 0,
+                                (int)cinfo->output_height};
 }
 
 static void read_pixels(jpeg_job *job) {
     struct jpeg_decompress_struct *cinfo = &job->cinfo;
-    jpeg_start_decompress(cinfo);
-    int width = (int)cinfo->output_width, height = (int)cinfo->output_height;
-    bool swaps = orientation_swaps(job->orientation);
-    image_code code =
-        image_alloc_pixels(&job->img, swaps ? height : width, swaps ? width : height, 3, job->err);
-    if (code != IMAGE_OK) give_up(job, code);
+    jpeg_window window;
+    start(job, &window);
+    int width = (int)cinfo->output_width, last = (int)cinfo->output_height - 1;
+    size_t stride = (size_t)width * 3;
+    uint8_t *strip = pool_alloc(job, stride * STRIP_ROWS + RESAMPLER_OVERREAD);
     if (cinfo->out_color_space == JCS_CMYK) job->cmyk = pool_alloc(job, (size_t)width * 4);
+    uint8_t *into = strip + (size_t)crop_columns(job, &window) * 3;
 
-    if (job->orientation == 1) {
-        for (int y = 0; y < height; y++)
-            read_row(job, job->img.pixels + (size_t)y * (size_t)width * 3);
-    } else {
-        uint8_t *strip = pool_alloc(job, (size_t)width * 3 * STRIP_ROWS);
-        for (int y = 0; y < height; y += STRIP_ROWS)
-            read_strip(job, strip, height - y < STRIP_ROWS ? height - y : STRIP_ROWS);
+    skip_rows(job, window.top);
+    for (int y = window.top, count; y < window.bottom; y += count) {
+        count = window.bottom - y < STRIP_ROWS ? window.bottom - y : STRIP_ROWS;
+        for (int i = 0; i < count; i++)
+            read_row(job, into + (size_t)i * stride);
+        job->target->rows(job->target, strip, y, count, width);
+    }
+    if (window.bottom <=
+        last) { /* skipping the last row would be the end, whatever the file holds */
+        skip_rows(job, last);
+        read_row(job, into);
     }
     jpeg_finish_decompress(cinfo); /* reads on to the end marker, which must be there */
 }
 
 /* The part that libjpeg may leave by on_error. What it changes lives in *job, which is not its own,
  * so that nothing is lost by the jump. */
-static void run(jpeg_job *job) {
+static void run(jpeg_job *job, int orientation) {
     if (setjmp(job->escape)) return;
     jpeg_create_decompress(&job->cinfo);
     job->cinfo.client_data = job;
     job->cinfo.src = &job->source;
     job->cinfo.progress = &job->progress;
     read_header(job);
-    read_pixels(job);
+    describe(job, orientation);
+    if (job->target) read_pixels(job);
     job->code = IMAGE_OK;
 }
 
-image_code decode_jpeg(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
-                       int *orientation, image_error *err) {
+/* target may be NULL. */
+static image_code read_file(const uint8_t *bytes, size_t size, const image_limits *limits,
+                            jpeg_target *target, image_info *info, image_error *err) {
     if (size >= 3 && bytes[2] != 0xFF)
         return image_fail(err, IMAGE_UNDECODABLE, "JPEG has no marker after its start");
-    jpeg_job job = {.size = size, .limits = limits, .err = err, .code = IMAGE_UNDECODABLE};
-    job.orientation = find_orientation(bytes, size);
+    jpeg_job job = {
+        .size = size, .limits = limits, .target = target, .err = err, .code = IMAGE_UNDECODABLE};
     job.cinfo.client_data = &job; /* jpeg_create_decompress keeps it; it may fail already */
     job.cinfo.err = jpeg_std_error(&job.errors);
     job.errors.error_exit = on_error;
@@ -241,13 +284,54 @@ image_code decode_jpeg(const uint8_t *bytes, size_t size, const image_limits *li
         .resync_to_restart = jpeg_resync_to_restart,
         .term_source = source_nothing,
     };
-    run(&job);
+    run(&job, find_orientation(bytes, size));
     jpeg_destroy_decompress(&job.cinfo);
-    if (job.code != IMAGE_OK) {
-        image_free(&job.img);
-        return job.code;
+    if (job.code == IMAGE_OK) *info = job.info;
+    return job.code;
+}
+
+image_code inspect_jpeg(const uint8_t *bytes, size_t size, const image_limits *limits,
+                        image_info *info, image_error *err) {
+    return read_file(bytes, size, limits, NULL, info, err);
+}
+
+image_code read_jpeg(const uint8_t *bytes, size_t size, const image_limits *limits,
+                     jpeg_target *target, image_error *err) {
+    image_info info;
+    return read_file(bytes, size, limits, target, &info, err);
+}
+
+/* ---- the whole picture -------------------------------------------------------------------- */
+
+typedef struct {
+    jpeg_target target;
+    image img;
+    int orientation;
+} whole_picture;
+
+static image_code begin_picture(jpeg_target *target, const image_info *info, jpeg_window *window,
+                                image_error *err) {
+    (void)window;
+    whole_picture *whole = (whole_picture *)target;
+    whole->orientation = info->orientation;
+    return image_alloc_pixels(&whole->img, info->width, info->height, 3, err);
+}
+
+static void place_strip(jpeg_target *target, const uint8_t *rows, int y, int count, int width) {
+    (void)width;
+    whole_picture *whole = (whole_picture *)target;
+    place_rows(&whole->img, whole->orientation, rows, y, count);
+}
+
+image_code decode_jpeg(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                       int *orientation, image_error *err) {
+    whole_picture whole = {.target = {begin_picture, place_strip}};
+    image_code code = read_jpeg(bytes, size, limits, &whole.target, err);
+    if (code != IMAGE_OK) {
+        image_free(&whole.img);
+        return code;
     }
-    *orientation = job.orientation;
-    *out = job.img;
+    *orientation = whole.orientation;
+    *out = whole.img;
     return IMAGE_OK;
 }

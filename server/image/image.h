@@ -1,9 +1,9 @@
 /* image.h: bytes -> pixels -> input tensor, and pixels -> PNG.
  *
- * The library decodes JPEG, PNG and WebP into upright 8-bit RGB and turns such an image into the
- * float tensor a network expects, resampling exactly as Pillow does. It knows neither HTTP nor the
- * engine, keeps no global state, never prints, and may be called from any number of threads as long
- * as no two of them share an image or a scratch.
+ * The library decodes JPEG, PNG and WebP into upright 8-bit RGB and turns such an image, or such a
+ * file in one pass, into the float tensor a network expects, resampling exactly as Pillow does. It
+ * knows neither HTTP nor the engine, keeps no global state, never prints, and may be called from
+ * any number of threads as long as no two of them share an image or a scratch.
  *
  * Functions that can fail return an image_code and, when it is not IMAGE_OK, describe the failure
  * in *err. err may be NULL. Out parameters are written only on success.
@@ -183,6 +183,38 @@ void image_scratch_free(image_scratch *scratch);
  * of the source that the crop shows is read. */
 image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, int out_w,
                            float *out, image_scratch *scratch, image_error *err);
+
+/* ---- from a file to its tensor ------------------------------------------------------------ */
+
+/* A file that is decoded as far as needed. Its size is known first, for the tensor it will fill to
+ * be found; then a JPEG goes row by row through resampling into the tensor, and the picture is
+ * never stored. */
+typedef struct {
+    image_info info;
+    image picture; /* decoded already, or no pixels; owned */
+    const void *bytes;
+    size_t size;
+    image_limits limits;
+} image_file;
+
+/* Reads the headers of a JPEG; others are decoded at once. As image_decode otherwise. bytes stay
+ * the caller's and must outlive *out, which is to be closed. */
+image_code image_open(const void *bytes, size_t size, const image_limits *limits, image_file *out,
+                      image_error *err);
+/* NULL and a zeroed file are accepted. */
+void image_close(image_file *file);
+
+/* Decodes all of file->picture, unless it is there. */
+image_code image_file_decode(image_file *file, image_error *err);
+
+/* As image_decode and image_to_tensor. But unless file->picture is there, a JPEG of 2^20 pixels or
+ * more that is to shrink to a sixth of its side or less (bilinear, bicubic, Lanczos) is decoded at
+ * a half, quarter or eighth of its size, which is far faster; pixel values then differ from those
+ * of a full decoding by less than 1 in the mean. *decode_ns (may be NULL) is the part of the time
+ * that decoding took. On failure, part of out may have been written. */
+image_code image_file_to_tensor(const image_file *file, const image_spec *spec, int out_h,
+                                int out_w, float *out, image_scratch *scratch, uint64_t *decode_ns,
+                                image_error *err);
 
 #ifdef __cplusplus
 }

@@ -40,6 +40,42 @@ image_code decode_png(const uint8_t *bytes, size_t size, const image_limits *lim
 image_code decode_webp(const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                        int *orientation, image_error *err);
 
+/* Reads the headers only: info is that of the upright picture. */
+image_code inspect_jpeg(const uint8_t *bytes, size_t size, const image_limits *limits,
+                        image_info *info, image_error *err);
+
+/* The part of a stored picture that is wanted, in samples after scaling. */
+typedef struct {
+    int eighths;                  /* decoded at this many eighths of its size: 8, 4, 2 or 1 */
+    int left, right, top, bottom; /* columns [left, right) of rows [top, bottom) */
+} jpeg_window;
+
+/* The side of a picture decoded at so many eighths of its size. */
+static inline int scaled_side(int side, int eighths) {
+    return (side * eighths + 7) / 8;
+}
+
+/* Who takes a JPEG's rows; the first member of a struct of the user's. Whatever the callbacks
+ * allocate is the user's to free, also if decoding fails later. */
+typedef struct jpeg_target jpeg_target;
+struct jpeg_target {
+    /* The header has been read. *window is the whole picture and may be made smaller. */
+    image_code (*begin)(jpeg_target *target, const image_info *info, jpeg_window *window,
+                        image_error *err);
+    /* `count` stored rows from row y on, `width` pixels (of the whole, scaled picture) apart, top
+     * to bottom; at least those wanted, of which at least the columns wanted are set.
+     * RESAMPLER_OVERREAD bytes behind them may be read. */
+    void (*rows)(jpeg_target *target, const uint8_t *rows, int y, int count, int width);
+};
+
+image_code read_jpeg(const uint8_t *bytes, size_t size, const image_limits *limits,
+                     jpeg_target *target, image_error *err);
+
+/* The format of a file that can be decoded, and the limits to apply, none of them zero (decode.c).
+ */
+image_code find_format(const void *bytes, size_t size, file_format *out, image_error *err);
+image_limits complete_limits(const image_limits *given);
+
 /* IMAGE_OK if an image of this size may be decoded. format is for the message: "JPEG". */
 image_code image_check_size(const char *format, uint64_t width, uint64_t height,
                             const image_limits *limits, image_error *err);
@@ -64,6 +100,10 @@ int exif_orientation(const uint8_t *exif, size_t size);
 
 /* True if the upright picture is as wide as the stored one is high. */
 bool orientation_swaps(int orientation);
+
+/* True if columns, or rows, of the upright picture begin where the stored one ends. */
+bool orientation_reverses_columns(int orientation);
+bool orientation_reverses_rows(int orientation);
 
 /* Puts count stored rows, of which the first is row y, where they belong in the upright picture. */
 void place_rows(image *upright, int orientation, const uint8_t *rows, int y, int count);
@@ -91,6 +131,8 @@ typedef struct {
     int first;
     int count;
     image_filter filter;
+    double length; /* of the source in samples: in, or less if one lies partly outside */
+    double offset; /* of its begin: 0, or more if that is the first sample */
 } resample_range;
 
 struct resample_loops;
@@ -127,5 +169,41 @@ void resampler_put(resampler *r, int y, const uint8_t *rgb, bool padded);
  * valid until the next call of any; NULL if it needs further source rows, or was the last one.
  * After each resampler_put, to be called until it is NULL. */
 const uint8_t *resampler_take(resampler *r);
+
+/* ---- tensors (tensor.c) ------------------------------------------------------------------- */
+
+/* One axis of the way from image to tensor. */
+typedef struct {
+    int resized; /* after the resize */
+    int first;   /* the first resized pixel shown */
+    int count;   /* how many are shown */
+    int pad;     /* tensor positions before them that hold no pixel */
+    int out;     /* size in the tensor */
+} tensor_span;
+
+/* A tensor that is made as rows of its image come in. */
+typedef struct {
+    const image_spec *spec;
+    tensor_span x, y;
+    resampler resampler;
+    float *out;
+    int row; /* of the tensor, the next to be written */
+    /* Channel c is made of plane source[c] of a resampled row: value = pixel * scale + offset. */
+    int source[IMAGE_MAX_CHANNELS];
+    float scale[IMAGE_MAX_CHANNELS];
+    float offset[IMAGE_MAX_CHANNELS];
+    image_scratch *scratch, own; /* `own` is in use if the caller has given none */
+} tensor_maker;
+
+/* Begins the tensor of the image that info describes; the rest is as in image_to_tensor. eighths:
+ * where it is not NULL, the image comes at that many eighths of its size, chosen such that the
+ * tensor stays what it is but for a little. Success is to be followed by tensor_end. */
+image_code tensor_begin(tensor_maker *m, const image_spec *spec, const image_info *info, int out_h,
+                        int out_w, float *out, image_scratch *scratch, int *eighths,
+                        image_error *err);
+/* As resampler_put. */
+void tensor_put(tensor_maker *m, int y, const uint8_t *rgb, bool padded);
+void tensor_put_image(tensor_maker *m, const image *img);
+void tensor_end(tensor_maker *m);
 
 #endif

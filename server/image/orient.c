@@ -20,6 +20,14 @@ bool orientation_swaps(int orientation) {
     return orientation >= 5 && orientation <= 8;
 }
 
+bool orientation_reverses_columns(int orientation) {
+    return orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
+}
+
+bool orientation_reverses_rows(int orientation) {
+    return orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
+}
+
 /* w and h are those of the upright picture. */
 static walk walk_for(int orientation, ptrdiff_t w, ptrdiff_t h) {
     ptrdiff_t right = w - 1, bottom = (h - 1) * w;
@@ -53,6 +61,11 @@ typedef struct {
 void place_rows(image *upright, int orientation, const uint8_t *rows, int y, int count) {
     bool swaps = orientation_swaps(orientation);
     int width = swaps ? upright->height : upright->width;
+    if (orientation == 1) {
+        size_t stride = (size_t)width * 3;
+        memcpy(upright->pixels + (size_t)y * stride, rows, (size_t)count * stride);
+        return;
+    }
     walk to = walk_for(orientation, upright->width, upright->height);
     loop columns = {width, 3, to.step_x * 3}, lines = {count, (ptrdiff_t)width * 3, to.step_y * 3};
     loop outer = swaps ? columns : lines,

@@ -85,11 +85,11 @@ static kernel kernel_for(image_filter filter) {
 /* ---- one axis ----------------------------------------------------------------------------- */
 
 static bool copies(const resample_range *range) {
-    return range->filter == IMAGE_NEAREST || range->in == range->full;
+    return range->filter == IMAGE_NEAREST || range->length == range->full;
 }
 
 static double stretch(const resample_range *range) {
-    double scale = (double)range->in / range->full;
+    double scale = range->length / range->full;
     return scale < 1.0 ? 1.0 : scale;
 }
 
@@ -107,8 +107,8 @@ static int taps_for(const resample_range *range) {
 }
 
 static void init_copies(resample_axis *axis, const resample_range *range) {
-    bool same = range->in == range->full;
-    double step = same ? 1.0 : (double)range->in / range->full;
+    bool same = range->length == range->full;
+    double step = same ? 1.0 : range->length / range->full;
     double at = step * 0.5;
     for (int i = 0; i < range->first; i++)
         at += step;
@@ -122,10 +122,10 @@ static void init_copies(resample_axis *axis, const resample_range *range) {
 /* Pillow's weights of one output: of source samples *low on; returns how many. */
 static int window_weights(const resample_range *range, int output, int *low, double *weights) {
     kernel k = kernel_for(range->filter);
-    double scale = (double)range->in / range->full;
+    double scale = range->length / range->full;
     double wide = stretch(range), narrow = 1.0 / wide;
     double support = k.support * wide;
-    double center = (output + 0.5) * scale;
+    double center = (output + 0.5) * scale + range->offset;
     int from = (int)(center - support + 0.5), to = (int)(center + support + 0.5);
     if (from < 0) from = 0;
     if (to > range->in) to = range->in;

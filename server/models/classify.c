@@ -1,9 +1,9 @@
 /*
  * One image through a model: decode, preprocess, run, pick the best.
  *
- * The tensor is written straight into a session's input. What a result keeps (predictions, feature
- * values) is copied out into one block, so that the session is free for the next image before the
- * result is printed.
+ * The tensor is written straight into a session's input, by a JPEG as it is decoded. What a result
+ * keeps (predictions, feature values) is copied out into one block, so that the session is free for
+ * the next image before the result is printed.
  */
 #include "models/explain.h"
 
@@ -52,11 +52,10 @@ static model_code result_allocate(const model_query *query, const model_feature 
 /* ---- plan and shapes ---------------------------------------------------------------------- */
 
 /* The height and width of the image's tensor, checked against what the graph takes. */
-static model_code tensor_size(const served_model *model, const image *picture, int *height,
+static model_code tensor_size(const served_model *model, const image_info *info, int *height,
                               int *width, model_error *err) {
     image_error why = {0};
-    if (image_tensor_size(&model->spec, picture->width, picture->height, height, width, &why) !=
-        IMAGE_OK)
+    if (image_tensor_size(&model->spec, info->width, info->height, height, width, &why) != IMAGE_OK)
         return model_fail_image(err, &why);
     if ((model->input_h < 0 || model->input_h == *height) &&
         (model->input_w < 0 || model->input_w == *width))
@@ -145,51 +144,64 @@ static void copy_features(const model_query *query, const cnn_session *session,
                result->features[i].count * sizeof(float));
 }
 
+/* What the session has computed, into the result. */
+static model_code collect(const model_query *query, plan_entry *entry, const cnn_session *session,
+                          model_result *result, model_error *err) {
+    copy_features(query, session, result);
+    model_code code = predict(query, plan_of(entry), session, result, err);
+    if (code == MODEL_OK)
+        code = explain_map(query, plan_of(entry), session, &result->explanation, err);
+    return code;
+}
+
 /* Preprocess, run and collect, with the plan and the block for the results in place. */
-static model_code run(const model_query *query, plan_entry *entry, const image *picture, int height,
-                      int width, model_result *result, model_error *err) {
+static model_code run(const model_query *query, plan_entry *entry, const image_file *file,
+                      int height, int width, model_result *result, model_error *err) {
     plan_session *slot = NULL;
     model_code code = plan_session_acquire(query->model, entry, &slot, err);
     if (code != MODEL_OK) return code;
     image_error why = {0};
-    uint64_t begun = clock_ns();
-    if (image_to_tensor(picture, &query->model->spec, height, width,
-                        cnn_session_input(slot->session, 0), &slot->scratch, &why) != IMAGE_OK) {
-        code = model_fail_image(err, &why);
-    } else {
-        uint64_t filled = clock_ns();
+    uint64_t begun = clock_ns(), decoding;
+    image_code made =
+        image_file_to_tensor(file, &query->model->spec, height, width,
+                             cnn_session_input(slot->session, 0), &slot->scratch, &decoding, &why);
+    uint64_t filled = clock_ns();
+    result->decode_ns += decoding;
+    result->preprocess_ns = filled - begun - decoding;
+    if (made == IMAGE_OK) {
         cnn_session_run(slot->session);
-        copy_features(query, slot->session, result);
-        code = predict(query, plan_of(entry), slot->session, result, err);
-        if (code == MODEL_OK)
-            code = explain_map(query, plan_of(entry), slot->session, &result->explanation, err);
-        result->preprocess_ns = filled - begun;
+        code = collect(query, entry, slot->session, result, err);
         result->inference_ns = clock_ns() - filled;
+    } else {
+        code = model_fail_image(err, &why);
     }
     plan_session_release(query->model, entry, slot);
     return code;
 }
 
-static model_code draw(const model_query *query, const image *picture, model_result *result,
+/* The explanation, if there is one, over the whole picture. */
+static model_code draw(const model_query *query, image_file *file, model_result *result,
                        model_error *err) {
+    if (!result->explanation.values) return MODEL_OK;
+    image_error why = {0};
     uint64_t begun = clock_ns();
-    model_code code = explain_draw(query, picture, &result->explanation, err);
+    if (image_file_decode(file, &why) != IMAGE_OK) return model_fail_image(err, &why);
+    model_code code = explain_draw(query, &file->picture, &result->explanation, err);
     result->draw_ns = clock_ns() - begun;
     return code;
 }
 
-/* A decoded image. */
-static model_code classify_picture(const model_query *query, const image *picture,
-                                   model_result *result, model_error *err) {
+static model_code classify_file(const model_query *query, image_file *file, model_result *result,
+                                model_error *err) {
     int height, width;
     plan_entry *own = NULL;
-    model_code code = tensor_size(query->model, picture, &height, &width, err);
+    model_code code = tensor_size(query->model, &file->info, &height, &width, err);
     if (code == MODEL_OK) code = select_plan(query, height, width, &own, err);
     plan_entry *entry = own ? own : query->plan;
     if (code == MODEL_OK) code = prepare_result(query, plan_of(entry), result, err);
-    if (code == MODEL_OK) code = run(query, entry, picture, height, width, result, err);
+    if (code == MODEL_OK) code = run(query, entry, file, height, width, result, err);
     plan_release(query->model, own);
-    if (code == MODEL_OK) code = draw(query, picture, result, err);
+    if (code == MODEL_OK) code = draw(query, file, result, err);
     if (code != MODEL_OK) {
         result->prediction_count = result->feature_count = 0;
         explanation_free(&result->explanation);
@@ -197,17 +209,26 @@ static model_code classify_picture(const model_query *query, const image *pictur
     return code;
 }
 
+/* Where nothing is to be computed, whether it can be decoded is to be known all the same. */
+static image_code open_file(const model_query *query, const void *bytes, size_t size,
+                            image_file *out, image_error *err) {
+    image_code code = image_open(bytes, size, &query->limits, out, err);
+    if (code == IMAGE_OK && query->wanted_count == 0) code = image_file_decode(out, err);
+    return code;
+}
+
 model_code model_classify(const model_query *query, const void *bytes, size_t size,
                           model_result *result, model_error *err) {
-    image picture = {0};
+    image_file file = {0};
     image_error why = {0};
     *result = (model_result){0};
     uint64_t begun = clock_ns();
-    if (image_decode(bytes, size, &query->limits, &picture, &result->image, &why) != IMAGE_OK)
-        return model_fail_image(err, &why);
-    result->decode_ns = clock_ns() - begun;
     model_code code = MODEL_OK;
-    if (query->wanted_count > 0) code = classify_picture(query, &picture, result, err);
-    image_free(&picture);
+    if (open_file(query, bytes, size, &file, &why) != IMAGE_OK) code = model_fail_image(err, &why);
+    result->decode_ns = clock_ns() - begun;
+    result->image = file.info;
+    if (code == MODEL_OK && query->wanted_count > 0)
+        code = classify_file(query, &file, result, err);
+    image_close(&file);
     return code;
 }

@@ -98,7 +98,6 @@ model_code explain_draw(const model_query *query, const image *picture, model_ex
     plot_png png = {0};
     plot_overlay overlay = {
         .photo = picture, .values = out->values, .height = out->height, .width = out->width};
-    if (!out->values) return MODEL_OK;
     if (image_tensor_region(&query->model->spec, picture->width, picture->height, &overlay.where,
                             &why) != IMAGE_OK)
         return model_fail_image(err, &why);

@@ -242,8 +242,8 @@ typedef struct model_result {
 /*
  * Decodes, preprocesses, runs, picks the best. Meant to be called on a worker of the runtime (task
  * of cnn_runtime_submit), from as many as there are; works anywhere. With top 0 nothing downstream
- * of the features is computed. If decoding succeeded, result->image and decode_ns are filled even
- * when a later step fails; whatever is returned, the result may be given to model_result_free.
+ * of the features is computed. If the file's header can be read, result->image is filled even when
+ * a later step fails; whatever is returned, the result may be given to model_result_free.
  */
 model_code model_classify(const model_query *query, const void *bytes, size_t size,
                           model_result *result, model_error *err);

@@ -18,7 +18,7 @@ import struct
 import sys
 import zlib
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 FILTERS = {
     "nearest": Image.NEAREST,
@@ -298,6 +298,23 @@ def photos(files, data):
             files.expect(path, Image.open(path).convert("RGB"), 1)
 
 
+def mosaics(out, data):
+    """Large photos, put together from small ones, and a part of the last one in every orientation."""
+    folder = os.path.join(data, "images", "imagenet")
+    names = [name for name in sorted(os.listdir(folder)) if name.endswith(".JPEG")]
+    for n in range(5):
+        mosaic = Image.new("RGB", (2000, 1500))
+        for i, name in enumerate(names[n::12][:16]):
+            photo = ImageOps.fit(Image.open(os.path.join(folder, name)).convert("RGB"), (500, 375))
+            mosaic.paste(photo, (i % 4 * 500, i // 4 * 375))
+        mosaic.save(os.path.join(out, "mosaic-%d.jpg" % n), quality=90)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        turned = mosaic.crop((300, 200, 1537, 1099))
+        turned.save(os.path.join(out, "turned-%d.jpg" % orientation), quality=90, exif=exif.tobytes())
+
+
 # ---- resizing ---------------------------------------------------------------------------------
 
 
@@ -400,6 +417,7 @@ def main():
         data = os.path.abspath(data)
         pngsuite(files, data)
         photos(files, data)
+        mosaics(out, data)
     write_lines(out, "decode.txt", files.lines)
     write_lines(out, "resize.txt", resize_references(out))
     print("Pillow %s: %d files to decode" % (Image.__version__, len(files.lines)))
