@@ -233,6 +233,14 @@ typedef struct lrn_args {
     float alpha, beta, bias;
 } lrn_args;
 
+/* ---- layer normalisation (Ba, Kiros and Hinton 2016): each pixel over its channels ---- */
+
+typedef struct layer_norm_2d_args {
+    blocked in, out;           /* of one shape; may be the same buffer */
+    const float *scale, *bias; /* out.blocks * 16 floats, zero-padded */
+    float epsilon;
+} layer_norm_2d_args;
+
 /* ---- matrix product: out (M, N) = act(a (M, K) * b (K, N) + bias) ---- */
 
 typedef struct gemm_args {
@@ -262,6 +270,7 @@ typedef struct gemm_args {
     X(void, roi_align, (const roi_args *a, const rows_tile *t))                                    \
     X(void, wavelet, (const wavelet_args *a, const rows_tile *t))                                  \
     X(void, lrn, (const lrn_args *a, int n, int y0, int y1))                                       \
+    X(void, layer_norm_2d, (const layer_norm_2d_args *a, int n, int y0, int y1))                   \
     X(void, unary, (const float *in, float *out, size_t count, act_params act))                    \
     /* out[i] = act(a[i] op b[i]) */                                                               \
     X(void, binary,                                                                                \

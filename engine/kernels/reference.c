@@ -535,6 +535,28 @@ static void ref_lrn(const lrn_args *a, int n, int y0, int y1) {
                     c < a->out.c ? lrn_value(a, n, c, y, x) : 0.0f;
 }
 
+/* (x - mean) / sqrt(variance + epsilon) * scale + bias of pixel (y, x), channel by channel */
+static void layer_norm_pixel(const layer_norm_2d_args *a, int n, int y, int x) {
+    double mean = 0, variance = 0;
+    for (int c = 0; c < a->in.c; c++)
+        mean += pixel(&a->in, n, c / LANES, y, x)[c % LANES] / (double)a->in.c;
+    for (int c = 0; c < a->in.c; c++) {
+        double d = pixel(&a->in, n, c / LANES, y, x)[c % LANES] - mean;
+        variance += d * d / (double)a->in.c;
+    }
+    for (int c = 0; c < a->out.blocks * LANES; c++) {
+        double d = pixel(&a->in, n, c / LANES, y, x)[c % LANES] - mean;
+        double value = d / sqrt(variance + a->epsilon) * a->scale[c] + a->bias[c];
+        pixel(&a->out, n, c / LANES, y, x)[c % LANES] = c < a->out.c ? (float)value : 0.0f;
+    }
+}
+
+static void ref_layer_norm_2d(const layer_norm_2d_args *a, int n, int y0, int y1) {
+    for (int y = y0; y < y1; y++)
+        for (int x = 0; x < a->out.w; x++)
+            layer_norm_pixel(a, n, y, x);
+}
+
 static void ref_unary(const float *in, float *out, size_t count, act_params act) {
     for (size_t i = 0; i < count; i++)
         out[i] = act_apply(in[i], act);

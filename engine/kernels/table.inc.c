@@ -8,6 +8,7 @@
 #include "kernels/depthwise.inc.c"
 #include "kernels/elementwise.inc.c"
 #include "kernels/gemm.inc.c"
+#include "kernels/layer_norm_2d.inc.c"
 #include "kernels/layout.inc.c"
 #include "kernels/lrn.inc.c"
 #include "kernels/pool.inc.c"

@@ -1,6 +1,5 @@
 /*
- * Activations, Add, Sub, Mul, Div, Sum of two, BatchNormalization and LRN on the element-wise
- * kernels.
+ * Activations, Add, Sub, Mul, Div, Sum of two, and BatchNormalization on the element-wise kernels.
  *
  * Blocked operands are walked in runs: whole tiles where neither side has a halo, rows otherwise.
  * Plain operands of one shape are flat arrays. Of broadcasting, scalars and one value per channel
@@ -419,44 +418,5 @@ cnn_status batch_normalization_lower(plan_builder *b, const graph_node *node, cn
     plan_connect_write_blocked(b, offsetof(affine_step, out), &out);
     if (plan_same_pitches(&in.geometry, &out.geometry))
         plan_may_overwrite(b, &in.place, &out.place);
-    return CNN_OK;
-}
-
-/* ---- local response normalisation ---- */
-
-typedef struct lrn_step {
-    lrn_args a;
-    const kernel_table *kernels;
-    int rows, chunks;
-} lrn_step;
-
-static void lrn_run(void *args, size_t index) {
-    const lrn_step *s = args;
-    int y0 = (int)(index % (size_t)s->chunks) * s->rows;
-    s->kernels->lrn(&s->a, (int)(index / (size_t)s->chunks), y0, MIN(y0 + s->rows, s->a.out.h));
-}
-
-bool lrn_takes(const graph *g, const graph_node *node) {
-    return plan_can_block(g, node->inputs[0]) && graph_attr_int(node, "size", 1) <= LRN_MAX_SIZE;
-}
-
-cnn_status lrn_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
-    plan_blocked in, out;
-    cnn_status status = plan_read_blocked(b, node->inputs[0], &in, err);
-    if (status == CNN_OK) status = plan_write_blocked(b, node->outputs[0], &out, err);
-    if (status != CNN_OK) return status;
-    const blocked *g = &out.geometry;
-    size_t row = (size_t)g->w * LANES * (size_t)g->blocks;
-    lrn_step s = {.kernels = b->kernels,
-                  .a = {.size = (int)graph_attr_int(node, "size", 1),
-                        .alpha = graph_attr_float(node, "alpha", 0.0001f),
-                        .beta = graph_attr_float(node, "beta", 0.75f),
-                        .bias = graph_attr_float(node, "bias", 1.0f)}};
-    s.rows = (int)MIN(MAX(TILE_FLOATS / row, 1), (size_t)g->h);
-    s.chunks = DIV_UP(g->h, s.rows);
-    if (!plan_add_step(b, "lrn", lrn_run, (size_t)g->n * (size_t)s.chunks, &s, sizeof(s)))
-        return cnn_fail_memory(err, sizeof(s));
-    plan_connect_read_blocked(b, offsetof(lrn_step, a.in), &in);
-    plan_connect_write_blocked(b, offsetof(lrn_step, a.out), &out);
     return CNN_OK;
 }

@@ -30,6 +30,7 @@ const lowering lowerings[] = {
     {"HardSwish", activation_takes, activation_lower, false, false},
     {"Identity", view_takes, view_lower, false, false},
     {"LRN", lrn_takes, lrn_lower, false, false},
+    {"LayerNorm2d", layer_norm_2d_takes, layer_norm_2d_lower, false, false},
     {"LayerNormalization", layer_norm_takes, layer_norm_lower, false, false},
     {"LeakyRelu", activation_takes, activation_lower, false, false},
     {"LogSoftmax", softmax_takes, softmax_lower, false, false},

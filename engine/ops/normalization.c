@@ -1,7 +1,7 @@
 /*
  * BatchNormalization, LRN, and those that take mean and variance from the data itself:
- * InstanceNormalization, GroupNormalization, LayerNormalization, RMSNormalization,
- * MeanVarianceNormalization and LpNormalization.
+ * InstanceNormalization, GroupNormalization, LayerNormalization, RMSNormalization, LayerNorm2d of
+ * ai.cnnserve, MeanVarianceNormalization and LpNormalization.
  *
  * The latter are one loop (normalize): the tensor falls into groups, one for each position on the
  * axes that are not normalised over; scale and bias are broadcast to the tensor.
@@ -389,6 +389,31 @@ static void rms_eval(const graph_node *node, const tensor *const *in, tensor *co
     normalize(&p, in[0], out[0]);
 }
 
+/* ---- LayerNorm2d: each pixel of (N, C, H, W) over its channels (Ba, Kiros and Hinton 2016) ----
+ */
+
+static cnn_status layer_2d_infer(graph *g, graph_node *node, cnn_error *err) {
+    TRY(op_begin(g, node, err));
+    TRY(op_expect_same_types(g, node, 0, TYPES_REAL, err));
+    TRY(op_expect_rank(g, node, 0, 4, 4, err));
+    int64_t channels = op_input(g, node, 0)->shape.dims[1];
+    TRY(op_expect_vector(g, node, 1, channels, "channels", err));
+    TRY(op_expect_vector(g, node, 2, channels, "channels", err));
+    return op_same_as_input(g, node, err);
+}
+
+static void layer_2d_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
+    const cnn_shape *x = &in[0]->shape;
+    normalization p = {.shape = *x,
+                       .over = 1u << 1,
+                       .epsilon = (double)graph_attr_float(node, "epsilon", 1e-5f),
+                       .scale = in[1],
+                       .bias = eval_in(node, in, 2),
+                       .scale_shape = channel_shape(x->dims[1], x->rank),
+                       .bias_shape = channel_shape(x->dims[1], x->rank)};
+    normalize(&p, in[0], out[0]);
+}
+
 /* ---- MeanVarianceNormalization ---- */
 
 static op_list variance_axes(const graph_node *node) {
@@ -496,6 +521,12 @@ const op_def ops_normalization[] = {
         .attrs = "axis:int epsilon:float stash_type:int",
         .infer = layer_infer,
         .eval = rms_eval,
+    },
+    {
+        OWN_OP("LayerNorm2d", 2, 3, 1, 1),
+        .attrs = "epsilon:float",
+        .infer = layer_2d_infer,
+        .eval = layer_2d_eval,
     },
     {
         OP("MeanVarianceNormalization", 9, 0, 1, 1, 1, 1),

@@ -12,7 +12,8 @@
 
 #include "graph/graph.h"
 
-/* Names in it are none of ONNX'. docs/pooling.md describes its operators. */
+/* Names in it are none of ONNX'. docs/pooling.md describes its poolings, docs/model-folder.md the
+ * rest. */
 #define OP_OWN_DOMAIN "ai.cnnserve"
 
 typedef struct op_def {

@@ -6,6 +6,8 @@ static cnn_status (*const passes[])(graph *, cnn_error *) = {
     pass_gelu,            /* before its factors go into neighbours */
     pass_layer_norm,      /* likewise */
     pass_matmul_to_gemm,  /* makes what fold_affine takes */
+    pass_channels_first,  /* takes what the last two make */
+    pass_drop_no_ops,     /* the transposes of before */
     pass_fold_pad,        /* Pad into the window behind it */
     pass_fold_affine,     /* BatchNormalization and per-channel arithmetic into Conv and Gemm */
     pass_fold_input,      /* what is left of it, into the Conv behind */

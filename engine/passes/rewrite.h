@@ -16,6 +16,7 @@
 cnn_status pass_drop_no_ops(graph *g, cnn_error *err);
 cnn_status pass_layer_norm(graph *g, cnn_error *err);
 cnn_status pass_matmul_to_gemm(graph *g, cnn_error *err);
+cnn_status pass_channels_first(graph *g, cnn_error *err);
 cnn_status pass_fold_pad(graph *g, cnn_error *err);
 cnn_status pass_fold_affine(graph *g, cnn_error *err);
 cnn_status pass_fold_input(graph *g, cnn_error *err);

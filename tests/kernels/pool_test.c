@@ -1,4 +1,4 @@
-/* Pooling with windows and local response normalisation against the reference. */
+/* Pooling with windows and normalisation across channels against the reference. */
 #include "support.h"
 
 #include <criterion/criterion.h>
@@ -327,4 +327,87 @@ Test(lrn, random_shapes) {
             lrn_case(all[t], &a, &r);
         tensor_memory_free(&in);
     }
+}
+
+/* ---- layer normalisation of pixels ---- */
+
+/* In place too, where input and output have the same halo. */
+static void layer_norm_2d_case(const kernel_table *k, layer_norm_2d_args *a, tensor_memory *in,
+                               rng *r) {
+    halo pad = {rng_int(r, 0, 1), rng_int(r, 0, 1), rng_int(r, 0, 1), rng_int(r, 0, 1)};
+    if (rng_chance(r, 50)) pad = (halo){0};
+    tensor_memory out = tensor_memory_create(a->in.n, a->in.c, a->in.h, a->in.w, LANES, pad, true);
+    tensor_memory tiled = tensor_memory_like(&out), want = tensor_memory_like(&out);
+    tensor_memory_mark(&out);
+    tensor_memory_mark(&tiled);
+    for (int n = 0; n < a->in.n; n++) {
+        a->out = want.view;
+        kernels_reference.layer_norm_2d(a, n, 0, a->in.h);
+        a->out = out.view;
+        k->layer_norm_2d(a, n, 0, a->in.h);
+        a->out = tiled.view;
+        for (int y0 = 0, y1; y0 < a->in.h; y0 = y1) {
+            y1 = rng_int(r, y0 + 1, a->in.h);
+            k->layer_norm_2d(a, n, y0, y1);
+        }
+    }
+    tensor_memory_check_halo(&out, k->isa);
+    tensor_memory_check_close(&out, &want, NULL, 5e-6, 5e-6, k->isa);
+    tensor_memory_check_same(&out, &tiled, k->isa);
+    tensor_memory same = tensor_memory_like(in), in_place = tensor_memory_like(in);
+    tensor_memory_copy(&same, in);
+    tensor_memory_copy(&in_place, in);
+    for (int n = 0; n < a->in.n; n++) {
+        a->out = same.view;
+        k->layer_norm_2d(a, n, 0, a->in.h);
+        layer_norm_2d_args over = *a;
+        over.in = over.out = in_place.view;
+        k->layer_norm_2d(&over, n, 0, a->in.h);
+    }
+    tensor_memory_check_same(&in_place, &same, k->isa);
+    tensor_memory_free(&out);
+    tensor_memory_free(&tiled);
+    tensor_memory_free(&want);
+    tensor_memory_free(&same);
+    tensor_memory_free(&in_place);
+}
+
+Test(layer_norm_2d, random_shapes) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    rng r = rng_seed(13);
+    for (int i = 0; i < 150; i++) {
+        int c = rng_chance(&r, 30) ? LANES * rng_int(&r, 1, 6) : rng_int(&r, 1, 100);
+        tensor_memory in = random_input(&r, c, rng_int(&r, 1, 6), rng_int(&r, 1, 20));
+        size_t lanes = (size_t)in.view.blocks * LANES;
+        guarded scale = guarded_create(lanes, true), bias = guarded_create(lanes, true);
+        rng_fill(&r, scale.data, (size_t)c);
+        if (rng_chance(&r, 80)) rng_fill(&r, bias.data, (size_t)c);
+        layer_norm_2d_args a = {
+            .in = in.view, .scale = scale.data, .bias = bias.data, .epsilon = 1e-3f};
+        for (size_t t = 0; t < count; t++)
+            layer_norm_2d_case(all[t], &a, &in, &r);
+        guarded_free(&scale);
+        guarded_free(&bias);
+        tensor_memory_free(&in);
+    }
+}
+
+/* Numbers far from 0 keep their differences, and lanes that are no channels their place. */
+Test(layer_norm_2d, large_mean_and_wild_lanes) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    _Alignas(CNN_ALIGN) float scale[LANES] = {1, 1}, bias[LANES] = {0};
+    tensor_memory in = tensor_memory_create(1, 2, 1, 1, LANES, (halo){0}, true);
+    tensor_memory out = tensor_memory_like(&in);
+    for (int l = 0; l < LANES; l++)
+        in.view.data[l] = l < 2 ? 4096.0f + (float)l : l % 2 ? 3e38f : -3e38f;
+    for (size_t t = 0; t < count; t++) {
+        layer_norm_2d_args a = {in.view, out.view, scale, bias, 0};
+        all[t]->layer_norm_2d(&a, 0, 0, 1);
+        for (int l = 0; l < LANES; l++)
+            cr_expect_eq(out.view.data[l], l == 0 ? -1 : l == 1, "%s lane %d", all[t]->isa, l);
+    }
+    tensor_memory_free(&in);
+    tensor_memory_free(&out);
 }

@@ -116,6 +116,40 @@ Test(lrn, even_size_and_defaults) {
     node_fails(t, CNN_INVALID_MODEL, "attribute size is missing");
 }
 
+/* Two channels of 1x2 pixels, and another image: each pixel on its own becomes -1, 1. */
+Test(layer_norm_2d, per_pixel) {
+    for (int biased = 0; biased < 2; biased++) {
+        node_test *t = node_begin("LayerNorm2d", 1);
+        node_attr_float(t, "epsilon", 0);
+        IN(t, DIMS(2, 2, 1, 2), 1, 10, 3, 30, 7, 0, 5, 4);
+        IN(t, DIMS(2), 1, 2);
+        if (biased) IN(t, DIMS(2), 0, 5);
+        double shift = biased ? 5 : 0;
+        GIVES(t, DIMS(2, 2, 1, 2), -1, -1, 2 + shift, 2 + shift, 1, -1, -2 + shift, 2 + shift);
+        node_end(t);
+    }
+}
+
+Test(layer_norm_2d, epsilon_defaults_to_1e_5) {
+    node_test *t = node_begin("LayerNorm2d", 1);
+    IN(t, DIMS(1, 2, 1, 1), -0.01, 0.01);
+    IN(t, DIMS(2), 1, 1);
+    GIVES(t, DIMS(1, 2, 1, 1), -0.01 / sqrt(1.1e-4), 0.01 / sqrt(1.1e-4));
+    node_end(t);
+}
+
+Test(layer_norm_2d, errors) {
+    node_test *t = node_begin("LayerNorm2d", 1);
+    node_in_counting(t, DIMS(1, 2, 3));
+    IN(t, DIMS(2), 1, 1);
+    node_fails(t, CNN_INVALID_MODEL, "");
+    t = node_begin("LayerNorm2d", 1);
+    node_in_counting(t, DIMS(1, 2, 1, 3));
+    IN(t, DIMS(3), 1, 1, 1);
+    node_fails(t, CNN_INVALID_MODEL,
+               "has shape 3, but must be a vector of one value for each of the 2 channels");
+}
+
 /* Each channel of each image becomes -1, 1. */
 Test(instance_normalization, per_channel) {
     node_test *t = node_begin("InstanceNormalization", 6);

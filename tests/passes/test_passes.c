@@ -959,6 +959,203 @@ Test(layer_norm, from_its_pieces) {
     }
 }
 
+/* ---- regions that are computed channels last ---- */
+
+static int transpose(graph *g, const char *name, int in, int64_t b, int64_t c, int64_t d) {
+    int y = make(g, "Transpose", name, 1, in);
+    ints(g, "perm", 4, (int64_t[]){0, b, c, d});
+    return y;
+}
+
+static int to_last(graph *g, const char *name, int in) {
+    return transpose(g, name, in, 2, 3, 1);
+}
+
+static int to_first(graph *g, const char *name, int in) {
+    return transpose(g, name, in, 3, 1, 2);
+}
+
+/* "NAME.PART", until the next call but three. */
+static const char *part(const char *name, const char *part) {
+    static char texts[4][64];
+    static int next;
+    char *text = texts[next++ % 4];
+    snprintf(text, sizeof texts[0], "%s.%s", name, part);
+    return text;
+}
+
+static int last_norm(graph *g, const char *name, int in, int64_t c) {
+    int scale = make_random(g, part(name, "scale"), SHAPE(c));
+    int y = make(g, "LayerNormalization", name, 3, in, scale,
+                 make_random(g, part(name, "bias"), SHAPE(c)));
+    number(g, "epsilon", 0.01f);
+    return y;
+}
+
+/* MatMul and, if `bias` is not 0, a vector of so many. */
+static int dense(graph *g, const char *name, int in, int64_t k, int64_t n, int64_t bias) {
+    int weights = make_random(g, part(name, "weight"), SHAPE(k, n));
+    int y = make(g, "MatMul", bias > 0 ? part(name, "product") : name, 2, in, weights);
+    if (bias > 0) y = make(g, "Add", name, 2, y, make_random(g, part(name, "bias"), SHAPE(bias)));
+    return y;
+}
+
+/* A block as torchvision's convnext_tiny has it, of c channels. */
+static graph *convnext_block(int64_t c) {
+    graph *g = make_graph(20);
+    int x = make_input(g, "x", SHAPE(2, c, 5, 6));
+    int y = to_last(g, "last", conv(g, "conv", x, c, c, c, true));
+    y = dense(g, "wide", last_norm(g, "norm", y, c), c, 4 * c, 4 * c);
+    y = dense(g, "narrow", make(g, "Gelu", "gelu", 1, y), 4 * c, c, c);
+    y = to_first(g, "first", y);
+    y = make(g, "Mul", "scaled", 2, make_random(g, "gamma", SHAPE(c, 1, 1)), y);
+    output(g, make(g, "Add", "y", 2, y, x));
+    return g;
+}
+
+Test(channels_first, a_block_of_convnext) {
+    static const int64_t channels[] = {16, 5};
+    for (size_t i = 0; i < 2; i++) {
+        graph *g = convnext_block(channels[i]);
+        optimise(g);
+        cr_assert_eq(g->node_count, 4);
+        cr_assert_eq(count_ops(g, "Conv"), 3);
+        cr_assert_eq(count_ops(g, "LayerNorm2d"), 1);
+        cr_assert_eq(find_node(g, "gelu")->fused.act, ACT_GELU);
+        cr_assert_geq(find_node(g, "y")->fused.residual, 0);
+        cr_assert_str_eq(find_node(g, "y")->name, "narrow.product");
+        graph_free(g);
+    }
+}
+
+/* Whoever asks for a value of the region gets it as it is in the file. */
+Test(channels_first, not_where_somebody_looks) {
+    static const char *const inner[] = {"last", "norm", "wide.product", "wide", "gelu", "narrow"};
+    for (size_t i = 0; i < ARRAY_LENGTH(inner); i++) {
+        graph *g = convnext_block(5);
+        output(g, graph_find_value(g, inner[i]));
+        optimise(g);
+        cr_assert_eq(count_ops(g, "Transpose"), 2, "%s", inner[i]);
+        cr_assert_eq(count_ops(g, "LayerNormalization"), 1, "%s", inner[i]);
+        graph_free(g);
+    }
+    graph *g = convnext_block(5);
+    output(g, graph_find_value(g, "first"));
+    optimise(g);
+    cr_assert_eq(count_ops(g, "Transpose"), 0);
+    graph_free(g);
+}
+
+/* Two blocks, the sums of which are channels last as well, and means of them in four forms. */
+Test(channels_first, a_network_of_keras) {
+    for (int form = 0; form < 4; form++) {
+        bool keep = form & 1, fed = form & 2;
+        graph *g = make_graph(fed ? 18 : 17);
+        int x = make_input(g, "x", SHAPE(2, 6, 5, 4)), sum = to_last(g, "start", x), y;
+        for (int i = 0; i < 2; i++) {
+            y = conv(g, i ? "conv1" : "conv0", to_first(g, i ? "f1" : "f0", sum), 6, 6, 6, true);
+            y = last_norm(g, i ? "norm1" : "norm0", to_last(g, i ? "l1" : "l0", y), 6);
+            y = dense(g, i ? "dense1" : "dense0", y, 6, 6, i);
+            y = make(g, "Mul", i ? "m1" : "m0", 2, make_random(g, i ? "g1" : "g0", SHAPE(6)), y);
+            sum = make(g, "Add", i ? "s1" : "s0", 2, sum, y);
+        }
+        y = fed ? make(g, "ReduceMean", "mean", 2, sum, make_ints(g, "axes", 2, (int64_t[]){1, -2}))
+                : make(g, "ReduceMean", "mean", 1, sum);
+        if (!fed) ints(g, "axes", 2, (int64_t[]){1, 2});
+        integer(g, "keepdims", keep);
+        output(g, keep ? to_first(g, "y", last_norm(g, "norm", y, 6)) : y);
+        optimise(g);
+        cr_assert_eq(count_ops(g, "Transpose"), 0, "form %d", form);
+        cr_assert_eq(count_ops(g, "Conv"), 4);
+        cr_assert_eq(count_ops(g, "GlobalAveragePool"), 1);
+        cr_assert_eq(g->node_count, 4 + 2 + 1 + 1);
+        graph_free(g);
+    }
+}
+
+/* Attention by channels: products and sums of a pixel and all others. */
+Test(channels_first, arithmetic_of_every_operand) {
+    static const char *const ops[] = {"Add", "Sub", "Mul", "Div"};
+    for (size_t i = 0; i < ARRAY_LENGTH(ops); i++)
+        for (int swapped = 0; swapped < 2; swapped++) {
+            graph *g = make_graph(17);
+            int x = make_input(g, "x", SHAPE(2, 4, 3, 5)), last = to_last(g, "last", x);
+            int pixel = make(g, "ReduceMax", "pixel", 1, last);
+            ints(g, "axes", 2, (int64_t[]){1, 2});
+            int mean = make(g, "ReduceMean", "mean", 1, pixel);
+            ints(g, "axes", 1, (int64_t[]){-1});
+            int share = make(g, "Add", "share", 2, pixel, mean), y = last;
+            int others[] = {make_number(g, "half", 0.5f), make_random(g, "row", SHAPE(4)),
+                            make_random(g, "pixels", SHAPE(1, 1, 1, 4)), share};
+            for (size_t k = 0; k < ARRAY_LENGTH(others); k++) {
+                const char *name = part("y", k == 0 ? "0" : k == 1 ? "1" : k == 2 ? "2" : "3");
+                y = swapped ? make(g, ops[i], name, 2, others[k], y)
+                            : make(g, ops[i], name, 2, y, others[k]);
+            }
+            output(g, to_first(g, "y", y));
+            optimise(g);
+            cr_assert_eq(count_ops(g, "Transpose"), 0, "%s", ops[i]);
+            graph_free(g);
+        }
+}
+
+enum {
+    SOFTMAX_BESIDE,
+    NORM_OF_MORE_AXES,
+    FED_MATRIX,
+    BATCH_OF_MATRICES,
+    MATRIX_BEFORE,
+    BY_ROWS,
+    BESIDE_AN_INPUT,
+    MEAN_OF_ROWS,
+    OTHER_WAY_BACK,
+    MISFITS
+};
+
+static int misfit(graph *g, int kind, int y) {
+    int v;
+    switch (kind) {
+    case SOFTMAX_BESIDE:
+        output(g, make(g, "Softmax", "beside", 1, y));
+        return y;
+    case NORM_OF_MORE_AXES:
+        v = make(g, "LayerNormalization", "z", 2, y, make_random(g, "scale", SHAPE(4, 4)));
+        integer(g, "axis", 2);
+        return v;
+    case FED_MATRIX:
+        return make(g, "MatMul", "z", 2, y, make_input(g, "fed", SHAPE(4, 4)));
+    case BATCH_OF_MATRICES:
+        return make(g, "MatMul", "z", 2, y, make_random(g, "several", SHAPE(4, 4, 4)));
+    case MATRIX_BEFORE:
+        return make(g, "MatMul", "z", 2, make_random(g, "before", SHAPE(4, 4)), y);
+    case BY_ROWS:
+        return make(g, "Mul", "z", 2, y, make_random(g, "rows", SHAPE(4, 1, 1)));
+    case BESIDE_AN_INPUT:
+        return make(g, "Add", "z", 2, y, make_input(g, "fed", SHAPE(2, 4, 4, 4)));
+    case MEAN_OF_ROWS:
+        v = make(g, "ReduceMean", "z", 1, y);
+        ints(g, "axes", 1, (int64_t[]){1});
+        return v;
+    default:
+        return transpose(g, "z", y, 2, 1, 3);
+    }
+}
+
+Test(channels_first, as_a_whole_or_not_at_all) {
+    for (int kind = 0; kind < MISFITS; kind++) {
+        graph *g = make_graph(17);
+        int x = make_input(g, "x", SHAPE(2, 4, 4, 4));
+        int y = last_norm(g, "norm", to_last(g, "last", x), 4);
+        output(g, to_first(g, "y", make(g, "Relu", "relu", 1, misfit(g, kind, y))));
+        /* another region is not concerned */
+        output(g, to_first(g, "other", last_norm(g, "n", to_last(g, "l", x), 4)));
+        optimise(g);
+        cr_assert_eq(count_ops(g, "Transpose"), kind == OTHER_WAY_BACK ? 3 : 2, "kind %d", kind);
+        cr_assert_eq(count_ops(g, "LayerNorm2d"), 1, "kind %d", kind);
+        graph_free(g);
+    }
+}
+
 /* ---- GELU ---- */
 
 /* The pieces of GELU of a sum: `order` tells how, `factor` is the number that is 1 / 2. */

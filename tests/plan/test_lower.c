@@ -133,6 +133,11 @@ static int add_layer_norm(network *n, const char *op, int x) {
     return y;
 }
 
+static int add_layer_norm_2d(network *n, const char *op, int x) {
+    int scale = network_weights(n, &SHAPE(16), 1);
+    return network_node(n, op, NULL, 2, x, scale);
+}
+
 static int add_gelu(network *n, const char *op, int x) {
     n->g->opset = 20;
     return network_node(n, op, NULL, 1, x);
@@ -296,6 +301,7 @@ static const struct {
     {"HardSwish", add_unary, "unary"},
     {"Identity", add_unary, NULL},
     {"LRN", add_lrn, "lrn"},
+    {"LayerNorm2d", add_layer_norm_2d, "layer_norm_2d"},
     {"LayerNormalization", add_layer_norm, "layer_norm"},
     {"LeakyRelu", add_unary, "unary"},
     {"LogSoftmax", add_unary, "softmax"},
