@@ -11,6 +11,7 @@
 #include "ops/lower.h"
 #include "plan/builder.h"
 #include "plan/cut.h"
+#include "run/runtime.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -316,5 +317,6 @@ cnn_status conv_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     bool taken = read_form(b->g, node, &f);
     assert(taken);
     (void)taken;
-    return f.depthwise ? lower_depthwise(b, node, &f, err) : lower_dense(b, node, &f, err);
+    bool grouped = f.depthwise && !(b->plan->runtime->without & WITHOUT_GROUPED);
+    return grouped ? lower_depthwise(b, node, &f, err) : lower_dense(b, node, &f, err);
 }

@@ -59,6 +59,7 @@ static int cheapest(const blocked *in, const blocked *out) {
 int winograd_choose(plan_builder *b, const graph_node *node, const conv_form *f,
                     const conv_io *io) {
     const op_window *w = &f->window;
+    if (b->plan->runtime->without & WITHOUT_WINOGRAD) return 0;
     if (f->kh != 3 || f->kw != 3 || f->groups != 1 || io->in.geometry.lanes != LANES) return 0;
     for (int i = 0; i < 2; i++)
         if (w->stride[i] != 1 || w->dilation[i] != 1) return 0;

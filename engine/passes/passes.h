@@ -7,8 +7,9 @@
 /*
  * Rewrites a bound graph in place. Every graph output keeps its name and, to within 1e-4 relative,
  * its numbers; so a tensor that somebody wants must be a graph output by now. Other values may be
- * gone. Fails only for lack of memory; the graph can then only be freed.
+ * gone. `without` leaves techniques out (run/without.h). Fails only for lack of memory; the graph
+ * can then only be freed.
  */
-cnn_status passes_run(graph *g, cnn_error *err);
+cnn_status passes_run(graph *g, unsigned without, cnn_error *err);
 
 #endif

@@ -44,6 +44,7 @@ static bool can_be_part(const plan_builder *b, const graph_node *node, size_t i,
 }
 
 static void find_parts(plan_builder *b) {
+    if (b->plan->runtime->without & WITHOUT_PLACEMENT) return;
     for (size_t n = 0; n < b->g->node_count; n++) {
         const graph_node *node = b->g->nodes[n];
         if (!concat_by_blocks(b->g, node)) continue;

@@ -7,6 +7,7 @@
  */
 #include "base/parallel.h"
 #include "plan/build.h"
+#include "run/runtime.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -334,7 +335,9 @@ void plan_connect_write_blocked(plan_builder *b, size_t where, const plan_blocke
 }
 
 void plan_may_overwrite(plan_builder *b, const plan_place *in, const plan_place *out) {
-    if (in->buffer < 0 || in->buffer == out->buffer || in->offset != out->offset) return;
+    if (in->buffer < 0 || in->buffer == out->buffer || in->offset != out->offset ||
+        b->plan->runtime->without & WITHOUT_OVERWRITE)
+        return;
     if (!cnn_grow((void **)&b->overwrites, &b->overwrite_capacity, b->overwrite_count + 1,
                   sizeof(*b->overwrites))) {
         b->out_of_memory = true;

@@ -3,6 +3,7 @@
 
 #include "model/model.h"
 #include "passes/passes.h"
+#include "run/runtime.h"
 
 #include <stdlib.h>
 
@@ -49,7 +50,7 @@ cnn_status cnn_plan_create(cnn_model *model, const cnn_plan_options *options, cn
     graph *g;
     cnn_status status = model_bind(model, &o, &g, err);
     if (status != CNN_OK) return status;
-    status = passes_run(g, err);
+    status = passes_run(g, model->runtime->without, err);
     if (status != CNN_OK) {
         graph_free(g);
         return status;

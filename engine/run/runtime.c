@@ -19,6 +19,7 @@ cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **
     rt->threads_origin = "given";
     int threads = o.threads ? o.threads : cpus_usable("", &rt->threads_origin);
     cnn_status status = kernels_select(isa && *isa ? isa : NULL, &rt->kernels, err);
+    if (status == CNN_OK) status = without_read(getenv("CNN_WITHOUT"), &rt->without, err);
     if (status == CNN_OK && (o.tune || o.tuning_file))
         status = tuning_create(o.tuning_file, &rt->tuning, err);
     if (status == CNN_OK)

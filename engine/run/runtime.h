@@ -5,12 +5,14 @@
 #include "kernels/kernels.h"
 #include "run/pool.h"
 #include "run/tuning.h"
+#include "run/without.h"
 
 struct cnn_runtime {
     pool *pool;
     const kernel_table *kernels;
     const char *threads_origin;
-    tuning *tuning; /* NULL: what a layer runs on is not measured */
+    unsigned without; /* see without.h */
+    tuning *tuning;   /* NULL: what a layer runs on is not measured */
 };
 
 #endif

@@ -76,7 +76,7 @@ static void try_model(const uint8_t *data, size_t size) {
     if (graph_clone(g, &copy, NULL) != CNN_OK) abort();
     graph_free(g);
     status = graph_bind(copy, NULL, &err);
-    if (status == CNN_OK) status = passes_run(copy, &err);
+    if (status == CNN_OK) status = passes_run(copy, 0, &err);
     check(status, &err);
     check_memory(before, size, copy);
     graph_free(copy);

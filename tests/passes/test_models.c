@@ -35,7 +35,7 @@ static size_t check_rewrites(graph *g, const cnn_shape *shapes) {
     graph *copy = NULL;
     cr_assert_eq(graph_bind(g, shapes, &err), CNN_OK, "%s", err.message);
     cr_assert_eq(graph_clone(g, &copy, &err), CNN_OK);
-    cr_assert_eq(passes_run(copy, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(passes_run(copy, 0, &err), CNN_OK, "%s", err.message);
     check_graph(copy);
     tensor **before = evaluate(g), **after = evaluate(copy);
     double worst = difference(g, before, copy, after);
@@ -190,7 +190,7 @@ Test(models, first_layers_of_squeezenet) {
 static void expect_nodes(const char *name, size_t nodes) {
     graph *g = load_model(name);
     cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK, "%s", err.message);
-    cr_assert_eq(passes_run(g, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(passes_run(g, 0, &err), CNN_OK, "%s", err.message);
     check_graph(g);
     cr_assert_eq(g->node_count, nodes, "%zu nodes", g->node_count);
     graph_free(g);

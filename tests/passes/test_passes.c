@@ -38,7 +38,7 @@ static void optimise(graph *g) {
         ids[i] = g->outputs[i];
         names[i] = strdup(g->values[ids[i]].name);
     }
-    cr_assert_eq(passes_run(g, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(passes_run(g, 0, &err), CNN_OK, "%s", err.message);
     check_graph(g);
     after = evaluate(g);
     compare(g, before, ids, after);
@@ -193,7 +193,7 @@ Test(no_ops, long_chains_take_linear_time) {
     }
     output(g, make(g, "Neg", "end", 1, v));
     cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK, "%s", err.message);
-    cr_assert_eq(passes_run(g, &err), CNN_OK);
+    cr_assert_eq(passes_run(g, 0, &err), CNN_OK);
     cr_assert_eq(g->node_count, 2 + LENGTH / 100 - 1);
     graph_free(g);
 }

@@ -285,6 +285,46 @@ Test(plan, random_networks_at_every_instruction_set) {
     }
 }
 
+/* For measuring what they bring; see docs/performance.md. */
+Test(plan, techniques_can_be_left_out) {
+    static const char *const lists[] = {"channels", "fold",      "fuse",
+                                        "grouped",  "overwrite", "placement,winograd"};
+    for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
+        setenv("CNN_WITHOUT", lists[i], 1);
+        cnn_runtime *one = make_runtime(NULL, 1), *three = make_runtime(NULL, 3);
+        for (uint64_t seed = 9000 + 30 * i; seed < 9030 + 30 * i; seed++)
+            check_network(one, three, seed);
+        cnn_runtime_free(one);
+        cnn_runtime_free(three);
+    }
+}
+
+static void check_kernel_without(const char *list, const char *kernel) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(1, 64, 28, 28);
+    setenv("CNN_WITHOUT", list, 1);
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    network_begin(&n, 5);
+    int x = network_input(&n, &shape), w = network_weights(&n, &SHAPE(64, 64, 3, 3), 0.05f);
+    network_output(&n, network_node(&n, "Conv", &node, 2, x, w));
+    graph_add_attr_ints(node, "pads", (int64_t[]){1, 1, 1, 1}, 4);
+    trial t = trial_create(&n, rt, &shape, NULL, 0);
+    cr_expect_str_eq(trial_kernel(&t, "Conv"), kernel, "without %s", list);
+    trial_free(&t);
+    cnn_runtime_free(rt);
+}
+
+Test(plan, a_technique_left_out_is_not_used) {
+    cnn_error err;
+    cnn_runtime *rt = NULL;
+    check_kernel_without("", "winograd_4x4");
+    check_kernel_without("fold,winograd", "conv");
+    setenv("CNN_WITHOUT", "fold,magic", 1);
+    cr_assert_eq(cnn_runtime_create(NULL, &rt, &err), CNN_INVALID_ARGUMENT);
+    cr_assert_not_null(strstr(err.message, "'magic'"), "%s", err.message);
+}
+
 /* x + conv(x): the sum must not take over x's memory while other tiles still read it. */
 Test(plan, a_residual_that_is_also_convolved_stays_intact) {
     network n;
