@@ -273,6 +273,7 @@ static const rule *rule_of(const graph_node *node) {
         {"Div", arithmetic_fits, turn_constants},
         {"ReduceMean", reduction_fits, turn_axes},
         {"ReduceMax", reduction_fits, turn_axes},
+        {"ReduceL2", reduction_fits, turn_axes},
         {"Identity", no_op_fits, stay},
         {"Dropout", no_op_fits, stay},
         {"Relu", activation_fits, stay},

@@ -1,7 +1,8 @@
 /*
- * ReduceMean and ReduceMax over all spatial axes, also behind a Transpose that puts the channels
- * last, and AveragePool and MaxPool with a window as large as the image -> GlobalAveragePool and
- * GlobalMaxPool, with a Reshape behind where the axes are not kept or the channels come last.
+ * ReduceMean, ReduceMax and ReduceL2 over all spatial axes, also behind a Transpose that puts the
+ * channels last, and AveragePool and MaxPool with a window as large as the image ->
+ * GlobalAveragePool, GlobalMaxPool and GlobalLpPool (p = 2 where it is not said), with a Reshape
+ * behind where the axes are not kept or the channels come last.
  * Several exporters write global pooling in these ways; the kernels know it in one.
  */
 #include "passes/rewrite.h"
@@ -51,6 +52,7 @@ static const op_def *replacement(const graph *g, const graph_node *node, int *in
         {"AveragePool", covered_planes, "GlobalAveragePool"},
         {"ReduceMax", reduced_planes, "GlobalMaxPool"},
         {"MaxPool", covered_planes, "GlobalMaxPool"},
+        {"ReduceL2", reduced_planes, "GlobalLpPool"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rules); i++)
         if (rewrite_is(node, rules[i].op) && rewrite_is_float(g, node->inputs[0]) &&

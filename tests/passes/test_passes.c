@@ -700,6 +700,16 @@ Test(global_pool, behind_other_transposes_stays) {
     }
 }
 
+Test(global_pool, norms_of_planes) {
+    graph *g = make_graph(17);
+    output(g, make(g, "ReduceL2", "y", 1, make_input(g, "x", SHAPE(2, 3, 4, 5))));
+    ints(g, "axes", 2, (int64_t[]){2, 3});
+    optimise(g);
+    cr_assert_eq(g->node_count, 1);
+    cr_assert_eq(count_ops(g, "GlobalLpPool"), 1);
+    graph_free(g);
+}
+
 Test(global_pool, from_windows_as_large_as_the_image) {
     for (int maximum = 0; maximum < 2; maximum++) {
         graph *g = make_graph(13);
@@ -1097,6 +1107,26 @@ Test(channels_first, arithmetic_of_every_operand) {
             cr_assert_eq(count_ops(g, "Transpose"), 0, "%s", ops[i]);
             graph_free(g);
         }
+}
+
+/* Global response normalisation of ConvNeXt V2 (Woo et al. 2023, arXiv:2301.00808). */
+Test(channels_first, global_response_normalisation) {
+    graph *g = make_graph(17);
+    int x = make_input(g, "x", SHAPE(2, 4, 3, 5));
+    int y = dense(g, "dense", to_last(g, "last", x), 4, 4, 4);
+    int norm = make(g, "ReduceL2", "norm", 1, y);
+    ints(g, "axes", 2, (int64_t[]){1, 2});
+    int mean = make(g, "ReduceMean", "mean", 1, norm);
+    ints(g, "axes", 1, (int64_t[]){-1});
+    mean = make(g, "Add", "sum", 2, mean, make_number(g, "epsilon", 1e-6f));
+    int share = make(g, "Div", "share", 2, norm, mean), row = make_random(g, "row", SHAPE(4));
+    int scaled = make(g, "Mul", "scaled", 2, row, make(g, "Mul", "product", 2, y, share));
+    output(g, to_first(g, "y", make(g, "Add", "z", 2, y, scaled)));
+    optimise(g);
+    cr_assert_eq(count_ops(g, "Transpose"), 0);
+    cr_assert_eq(count_ops(g, "GlobalLpPool"), 1);
+    cr_assert_eq(count_ops(g, "Conv"), 1);
+    graph_free(g);
 }
 
 enum {
