@@ -69,9 +69,9 @@ CASES = [
         mobilenet_v2 mobilenet_v3_large mobilenet_v3_small regnet_x_400mf regnet_y_400mf resnet18 resnet50
         resnext50_32x4d shufflenet_v2_x0_5 shufflenet_v2_x1_0 squeezenet1_1 swin_t vgg11_bn vit_b_32 wide_resnet50_2"""),
     *cases("torchscript", "timm", """
-        cspresnet50 dla34 dpn68 eca_nfnet_l0 ghostnet_100 hrnet_w18_small inception_next_atto mixnet_s
-        mobilenetv4_conv_small mobileone_s0 regnety_002 repvgg_a0 res2net50_26w_4s resnest14d rexnet_100 seresnet50
-        tf_efficientnet_b0"""),
+        convnext_atto convnextv2_tiny cspresnet50 dla34 dpn68 eca_nfnet_l0 ghostnet_100 hrnet_w18_small
+        inception_next_atto mixnet_s mobilenetv4_conv_small mobileone_s0 regnety_002 repvgg_a0 res2net50_26w_4s
+        resnest14d rexnet_100 seresnet50 tf_efficientnet_b0"""),
     *cases("tf2onnx", "keras", """
         DenseNet121 InceptionV3@299 MobileNet MobileNetV2 NASNetMobile ResNet50 ResNet50V2 Xception@299"""),
     *cases("tf2onnx", "keras", "EfficientNetB0 EfficientNetV2B0 MobileNetV3Small", pixels=True),
