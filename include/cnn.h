@@ -182,8 +182,6 @@ cnn_tensor_info cnn_model_output(const cnn_model *model, size_t index);
 int cnn_model_opset(const cnn_model *model);
 /* Bytes of packed weights that the model's plans share at this moment. */
 size_t cnn_model_weights_bytes(const cnn_model *model);
-/* Op type of the node that makes the graph output `index`, e.g. "Softmax"; "" for none. */
-const char *cnn_model_output_op(const cnn_model *model, size_t index);
 
 /*
  * Every tensor of the original graph: its inputs, then what its nodes make, in execution order;

@@ -146,11 +146,6 @@ static const graph_node *maker(const graph *g, int value) {
     return producer < 0 ? NULL : g->nodes[producer];
 }
 
-const char *cnn_model_output_op(const cnn_model *model, size_t index) {
-    const graph_node *node = maker(model->graph, model->graph->outputs[index]);
-    return node ? node->op->name : "";
-}
-
 size_t cnn_model_tensor_count(const cnn_model *model) {
     return model->tensor_count;
 }
