@@ -37,6 +37,7 @@ CASES = {case.model: case for case in golden.cases("torchscript", "torchvision",
 EXPORTED = ROOT / "build" / "engines"
 TOLERANCE = 1e-4  # of an output's numbers, over the largest one; what is expected comes from ONNX Runtime, unoptimised
 FEWEST = 5  # timed runs of a turn
+PAUSE = 0.3  # seconds between turns: threads of the last engine may go on spinning, OpenMP's for 0.2
 
 
 def exported(case):
@@ -94,6 +95,7 @@ def measure(case, cpus, rounds, seconds):
         times = {name: [] for name in asks}
         for _ in range(rounds):
             for name, ask in asks.items():
+                time.sleep(PAUSE)
                 times[name].append(ask(iterations))
     return {"iterations": iterations, "engines": {
         name: {"median_ms": statistics.median(t), "rounds_ms": t, "off": off[name]} for name, t in times.items()}}

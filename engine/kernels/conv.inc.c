@@ -60,11 +60,15 @@ static void conv_panel_set(conv_panel *p, const conv_args *a, int n, int ob) {
 /* What does not change from panel to panel. */
 static tile_panel conv_reduction(const conv_args *a) {
     bool dense = a->dilation_w == 1;
+    size_t run = dense ? a->kernel_w * a->in.lanes : a->in.lanes;
+    /* Lanes that hold no channel are multiplied by zeros. In a 1x1 kernel they come last. */
+    bool pointwise = a->kernel_h == 1 && a->kernel_w == 1 && a->groups == 1;
     return (tile_panel){
         .blocks = a->in.blocks / a->groups,
         .rows = a->kernel_h,
         .columns = dense ? 1 : a->kernel_w,
-        .run = dense ? a->kernel_w * a->in.lanes : a->in.lanes,
+        .run = run,
+        .last_run = pointwise ? run - (size_t)(a->in.blocks * a->in.lanes - a->in.c) : run,
         .block_pitch = a->in.block_pitch,
         .row_pitch = a->dilation_h * a->in.row_pitch,
         .column_pitch = (size_t)a->dilation_w * a->in.lanes,

@@ -53,6 +53,7 @@ typedef struct tile_panel {
     const float *bias;    /* NB * 16 */
     /* The reduction of a pixel visits blocks x rows x columns runs of `run` consecutive floats. */
     size_t blocks, rows, columns, run;
+    size_t last_run; /* instead of `run` in the last block */
     size_t block_pitch, row_pitch, column_pitch;
     size_t in_pixel;             /* between the inputs of neighbouring pixels */
     size_t out_pixel, out_block; /* between neighbouring pixels and blocks of the output */
@@ -162,15 +163,17 @@ INLINE void tile_reduce(const tile_panel *p, const tile_place *at,
                         const int rb) {
     const float *w = p->weights;
     tile_distance d = tile_distance_of(p->in_pixel);
-    for (size_t block = 0; block < p->blocks; block++)
+    for (size_t block = 0; block < p->blocks; block++) {
+        const size_t run = block + 1 < p->blocks ? p->run : p->last_run;
         for (size_t row = 0; row < p->rows; row++)
             for (size_t column = 0; column < p->columns; column++) {
                 size_t offset =
                     block * p->block_pitch + row * p->row_pitch + column * p->column_pitch;
                 tile_inputs in = tile_inputs_at(at->in_a + offset, at->in_b + offset, d);
                 tile_prefetch(in, d, ra + rb, ra, rb);
-                w = tile_run(acc, w, in, p->run, d, nv, ra, rb);
+                w = tile_run(acc, w, in, run, d, nv, ra, rb);
             }
+    }
 }
 
 /* Bounded results, residual added, of `count` pixels. `residual` may be `out`. */

@@ -156,6 +156,7 @@ static void winograd_panel(const winograd_call *c, size_t point, int ob, int blo
         .rows = 1,
         .columns = 1,
         .run = k,
+        .last_run = k,
         .in_pixel = c->input_row,
         .out_pixel = LANES,
         .out_block = (size_t)count * LANES,
