@@ -295,6 +295,7 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
     int joined = f->groups > 1 ? joined_groups(f) : 1;
     const blocked *in = &io.in.geometry, *out = &io.out.geometry;
     conv_step s = {.kernels = b->kernels, .a = conv_dense_args(node, f, &io, joined)};
+    assert(s.a.groups > 0);
     s.blocks_per_group = out->blocks / s.a.groups;
     s.a.ob_group = b->kernels->conv_tiling(in->lanes, s.blocks_per_group, out->w).ob_group;
     s.panels_per_group = DIV_UP(s.blocks_per_group, s.a.ob_group);

@@ -35,7 +35,7 @@ static double direct_cost(const blocked *in, const blocked *out) {
 }
 
 /* Of a call for `tiles` tiles and `out_blocks` blocks of the output. */
-static double winograd_cost(int in_blocks, int out_blocks, double tiles, int m) {
+static double winograd_cost(int in_blocks, int out_blocks, int tiles, int m) {
     double weights = (double)(m + 2) * (m + 2) * in_blocks * out_blocks * LANES * LANES;
     return tiles * weights / (2 * LANES) + tiles * (in_blocks + out_blocks) * CYCLES_TRANSFORM(m) +
            stream_cost(weights);
@@ -46,7 +46,7 @@ static int cheapest(const blocked *in, const blocked *out) {
     double best = direct_cost(in, out);
     int choice = 0;
     for (int m = 2; m <= 4; m += 2) {
-        double tiles = (double)DIV_UP(out->h, m) * DIV_UP(out->w, m);
+        int tiles = DIV_UP(out->h, m) * DIV_UP(out->w, m);
         double cost = winograd_cost(in->blocks, out->blocks, tiles, m);
         bool fits = winograd_tiles(&(conv_args){.in = *in, .out = *out}, m, POOL_SCRATCH_BYTES) > 0;
         if (!fits || cost >= best) continue;
