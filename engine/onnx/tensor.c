@@ -5,6 +5,7 @@
  * external file. A buffer that already has the right form and alignment is taken out of the message
  * instead of copied; large ones in files stay there (graph/stored.c).
  */
+#include "base/element.h"
 #include "onnx/internal.h"
 
 #include <stdio.h>
@@ -171,10 +172,11 @@ static cnn_status of_external(onnx_source *source, const Onnx__TensorProto *prot
     return status;
 }
 
-/* Loads what is better not left in a file: little, to be normalised, or from one file of many. */
+/* Loads what is better not left in a file: little, integers and bools, on which shapes may depend,
+ * and what is from one file of many. */
 static cnn_status settle(const onnx_source *source, tensor **t, cnn_error *err) {
     tensor *left = *t;
-    bool stays = left->bytes >= ONNX_PAYLOAD_MIN && left->dtype != CNN_BOOL &&
+    bool stays = left->bytes >= ONNX_PAYLOAD_MIN && number_class_of(left->dtype) == NUMBER_REAL &&
                  source->external_count <= ONNX_MAX_KEPT_FILES;
     cnn_status status = left->data || stays ? CNN_OK : tensor_load(left, t, err);
     if (*t != left) tensor_unref(left);

@@ -14,7 +14,7 @@ graph_value *op_input(const graph *g, const graph_node *node, size_t i) {
 
 const tensor *op_constant(const graph *g, const graph_node *node, size_t i) {
     const graph_value *value = op_input(g, node, i);
-    return value ? value->constant : NULL;
+    return value && value->constant && value->constant->data ? value->constant : NULL;
 }
 
 cnn_status op_set_output(graph *g, graph_node *node, size_t i, cnn_dtype dtype,

@@ -53,7 +53,7 @@ void op_versions(const op_def *op, int *first, int *last);
 
 /* Input `i` as a value; NULL if absent. */
 graph_value *op_input(const graph *g, const graph_node *node, size_t i);
-/* Constant content of input `i`; NULL if absent or not constant. */
+/* Constant content of input `i`; NULL if absent, not constant, or still in its file. */
 const tensor *op_constant(const graph *g, const graph_node *node, size_t i);
 /* Sets type and shape of output `i`; checks extents against the graph's limits; no-op if absent. */
 cnn_status op_set_output(graph *g, graph_node *node, size_t i, cnn_dtype dtype,

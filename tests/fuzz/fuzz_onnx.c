@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
@@ -63,19 +65,30 @@ static void check(cnn_status status, const cnn_error *err) {
         abort();
 }
 
-static void try_model(const uint8_t *data, size_t size) {
+static stored_file *make_file(const uint8_t *data, size_t size) {
+    stored_file *file = NULL;
+    int fd = memfd_create("model", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, data, size) != (ssize_t)size ||
+        stored_file_create(fd, "model", &file, NULL) != CNN_OK)
+        abort();
+    return file;
+}
+
+/* `file` (NULL: none) holds the same bytes. */
+static void try_model(const uint8_t *data, size_t size, stored_file *file) {
     cnn_error err = {0};
     graph *g = NULL, *copy = NULL;
     count_memory();
     ptrdiff_t before = peak = in_use;
-    cnn_status status = onnx_load(data, size, NULL, NULL, &g, &err);
+    cnn_status status = onnx_load(data, size, file, NULL, &g, &err);
     check(status, &err);
     check_memory(before, size, g);
     if ((status == CNN_OK) != (g != NULL)) abort();
     if (status != CNN_OK) return;
     if (graph_clone(g, &copy, NULL) != CNN_OK) abort();
     graph_free(g);
-    status = graph_bind(copy, NULL, &err);
+    status = graph_load_constants(copy, 1, &err);
+    if (status == CNN_OK) status = graph_bind(copy, NULL, &err);
     if (status == CNN_OK) status = passes_run(copy, 0, &err);
     check(status, &err);
     check_memory(before, size, copy);
@@ -98,7 +111,10 @@ static void try_tensor(const uint8_t *data, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    try_model(data, size);
+    stored_file *file = make_file(data, size);
+    try_model(data, size, NULL);
+    try_model(data, size, file);
+    stored_file_unref(file);
     try_tensor(data, size);
     return 0;
 }

@@ -175,3 +175,65 @@ Test(files, that_are_overwritten_are_refused) {
     expect_changed(model);
     cnn_model_free(model);
 }
+
+/* ---- constants on which shapes, or the check of a node, depend ---- */
+
+#define MANY 700 /* so many that they are worth leaving in the file */
+
+/* Loads a file in which `made` (MANY numbers) depends on constants alone, with x (1, MANY) -> Add
+ * -> y behind it; the second element of y where x is 0. */
+static double fold_from_file(file *f, const char *made) {
+    uint8_t *bytes;
+    cnn_model *model = NULL;
+    cnn_plan *plan = NULL;
+    cnn_session *session = NULL;
+    char inputs[32];
+    snprintf(inputs, sizeof inputs, "x %s", made);
+    add_input(f, "x", 2, (int64_t[]){1, MANY});
+    add_output(f, "y", 2, (int64_t[]){1, MANY});
+    add_node(f, "Add", inputs, "y");
+    size_t size = file_pack(f, &bytes);
+    file_free(f);
+    write_file(path, bytes, size);
+    free(bytes);
+    cr_assert_eq(cnn_model_load_file(rt, path, &model, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(cnn_plan_create(model, NULL, &plan, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(cnn_session_create(plan, &session, &err), CNN_OK, "%s", err.message);
+    memset(cnn_session_input(session, 0), 0, MANY * sizeof(float));
+    cnn_session_run(session);
+    double second = ((const float *)cnn_session_output(session, 0))[1];
+    cnn_session_free(session);
+    cnn_plan_free(plan);
+    cnn_model_free(model);
+    return second;
+}
+
+/* As Swin's exporters write the table of relative positions. */
+Test(files, indices_in_them_are_looked_at) {
+    static float table[MANY];
+    static int64_t indices[MANY];
+    for (int i = 0; i < MANY; i++) {
+        table[i] = (float)i;
+        indices[i] = MANY - 1 - i;
+    }
+    file f = file_begin(13);
+    set_raw(add_initializer(&f, "table", CNN_FLOAT32, 1, (int64_t[]){MANY}), table, sizeof table);
+    set_raw(add_initializer(&f, "indices", CNN_INT64, 1, (int64_t[]){MANY}), indices,
+            sizeof indices);
+    add_node(&f, "Gather", "table indices", "made");
+    cr_assert_eq(fold_from_file(&f, "made"), MANY - 2);
+}
+
+Test(files, numbers_in_them_are_counted) {
+    static float numbers[2 * MANY];
+    for (int i = 0; i < MANY; i++)
+        numbers[2 * i + 1] = 1;
+    file f = file_begin(13);
+    set_raw(add_initializer(&f, "numbers", CNN_FLOAT32, 1, (int64_t[]){2 * MANY}), numbers,
+            sizeof numbers);
+    add_node(&f, "NonZero", "numbers", "places");
+    Onnx__AttributeProto *to = add_attribute(add_node(&f, "Cast", "places", "made"), "to", 2);
+    to->has_i = 1;
+    to->i = CNN_FLOAT32;
+    cr_assert_eq(fold_from_file(&f, "made"), 3);
+}
