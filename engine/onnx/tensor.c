@@ -173,15 +173,21 @@ static cnn_status of_external(onnx_source *source, const Onnx__TensorProto *prot
 }
 
 /* Loads what is better not left in a file: little, integers and bools, on which shapes may depend,
- * and what is from one file of many. */
+ * and what is from one file of many, which is then forgotten. */
 static cnn_status settle(const onnx_source *source, tensor **t, cnn_error *err) {
     tensor *left = *t;
-    bool stays = left->bytes >= ONNX_PAYLOAD_MIN && number_class_of(left->dtype) == NUMBER_REAL &&
-                 source->external_count <= ONNX_MAX_KEPT_FILES;
-    cnn_status status = left->data || stays ? CNN_OK : tensor_load(left, t, err);
+    bool kept = source->external_count <= ONNX_MAX_KEPT_FILES;
+    bool stays =
+        kept && left->bytes >= ONNX_PAYLOAD_MIN && number_class_of(left->dtype) == NUMBER_REAL;
+    if (stays) return CNN_OK;
+    cnn_status status = left->data ? CNN_OK : tensor_load(left, t, err);
     if (*t != left) tensor_unref(left);
-    if (status == CNN_OK && (*t)->dtype == CNN_BOOL) normalise_bools((*t)->data, (*t)->elements);
-    return status;
+    if (status != CNN_OK) return status;
+    if ((*t)->dtype == CNN_BOOL) normalise_bools((*t)->data, (*t)->elements);
+    if (kept) return CNN_OK;
+    stored_file_unref((*t)->file);
+    (*t)->file = NULL;
+    return CNN_OK;
 }
 
 cnn_status onnx_tensor(onnx_source *source, Onnx__TensorProto *proto, onnx_payload cut,

@@ -1,6 +1,8 @@
+#include "onnx/internal.h"
 #include "onnx/proto.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,6 +256,42 @@ Test(external, reads_at_an_offset) {
     cr_assert_eq(load_external("w.bin", "8", "8"), 3, "%s", err.message);
     cr_assert_eq(load_external("sub/w.bin", "0", NULL), 5, "%s", err.message);
     cr_assert_eq(load_external("./sub//w.bin", "4", NULL), 6, "%s", err.message);
+}
+
+static int open_files(void) {
+    int count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    cr_assert_not_null(folder);
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
+}
+
+/* As PyTorch writes what is above 2 GB. */
+Test(external, a_file_for_each_tensor_does_not_stay_open) {
+    static const float w[1024] = {1, 2};
+    char name[32], path[64], model_directory[128];
+    snprintf(model_directory, sizeof model_directory, "%s/model", directory);
+    file f = file_begin(13);
+    for (int i = 0; i < 30; i++) {
+        snprintf(name, sizeof name, "w%d.bin", i);
+        snprintf(path, sizeof path, "model/%s", name);
+        size_t bytes = i % 2 ? sizeof w : 16; /* small ones are loaded in any case */
+        make_file(path, w, bytes);
+        int64_t count = (int64_t)(bytes / sizeof *w);
+        set_external(add_initializer(&f, name, CNN_FLOAT32, 1, &count), "location", name);
+        add_output(&f, name, 0, NULL);
+    }
+    graph *g = NULL;
+    int before = open_files();
+    cr_assert_eq(load_file(&f, model_directory, &g, &err), CNN_OK, "%s", err.message);
+    cr_expect_leq(open_files(), before + ONNX_MAX_KEPT_FILES);
+    cr_assert_eq(graph_load_constants(g, 1, &err), CNN_OK, "%s", err.message);
+    for (size_t i = 0; i < g->output_count; i++)
+        cr_expect_eq(tensor_number(g->values[g->outputs[i]].constant, 1), 2);
+    graph_free(g);
+    cr_expect_eq(open_files(), before);
 }
 
 static void refused(const char *location, const char *offset, const char *length,
