@@ -50,8 +50,8 @@ static bool peer_has_ended(const deadline *d, uint64_t now) {
 }
 
 static void end_overdue(deadlines *all) {
-    uint64_t now = clock_ns();
     pthread_mutex_lock(&all->lock);
+    uint64_t now = clock_ns(); /* not before the lock: no phase began later */
     for (deadline *d = all->first; d; d = d->next) {
         if (peer_has_ended(d, now)) shutdown(d->socket, SHUT_RD);
         if (d->passed || now - d->since_ns <= allowed_ns(d)) continue;
