@@ -2,10 +2,13 @@
 #include "run/tuning.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define HEADER      "cnnserve tuning 1 on "
 #define MAX_ISA     16
@@ -91,21 +94,29 @@ static cnn_status read_file(tuning *t, cnn_error *err) {
     return CNN_OK;
 }
 
-/* By way of a second file, so that whoever reads meanwhile finds a whole one. */
+static bool write_entries(const tuning *t, FILE *f) {
+    bool ok = fprintf(f, "%s\n", t->header) > 0;
+    for (size_t i = 0; i < t->count && ok; i++) {
+        const entry *e = &t->entries[i];
+        ok = fprintf(f, "%s %s %d\n", e->isa, e->layer, e->choice) > 0;
+    }
+    return ok;
+}
+
+/* By way of a second file, of which no other process knows, so that whoever reads or writes
+ * meanwhile finds a whole one. */
 static void write_file(const tuning *t) {
-    size_t size = strlen(t->path) + sizeof ".new";
-    char *path = malloc(size);
-    if (!path) return;
-    snprintf(path, size, "%s.new", t->path);
-    FILE *f = fopen(path, "we");
+    char *path = NULL;
+    if (asprintf(&path, "%s.XXXXXX", t->path) < 0) return;
+    int fd = mkostemp(path, O_CLOEXEC);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     if (f) {
-        bool ok = fprintf(f, "%s\n", t->header) > 0;
-        for (size_t i = 0; i < t->count && ok; i++) {
-            const entry *e = &t->entries[i];
-            ok = fprintf(f, "%s %s %d\n", e->isa, e->layer, e->choice) > 0;
-        }
+        bool ok = fchmod(fd, 0644) == 0 && write_entries(t, f);
         ok = fclose(f) == 0 && ok;
         if (!ok || rename(path, t->path) != 0) remove(path);
+    } else if (fd >= 0) {
+        close(fd);
+        remove(path);
     }
     free(path);
 }

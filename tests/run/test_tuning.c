@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char path[64];
@@ -29,12 +30,13 @@ static void write_text(const char *text) {
     fclose(f);
 }
 
-static void read_text(char *text, size_t size) {
+static size_t read_text(char *text, size_t size) {
     FILE *f = fopen(path, "r");
     cr_assert_not_null(f);
     size_t n = fread(text, 1, size - 1, f);
     text[n] = 0;
     fclose(f);
+    return n;
 }
 
 static tuning *open_file(void) {
@@ -79,6 +81,37 @@ Test(tuning, begins_anew_on_another_cpu) {
     cr_assert_null(strstr(text, "Some other CPU"));
     cr_assert_null(strstr(text, "avx2 a"));
     cr_assert_not_null(strstr(text, "avx2 b 2\n"));
+}
+
+/* Adds `count` choices to the file, each time that one is made. */
+static void add_many(tuning *t, int count) {
+    char layer[TUNING_MAX_LAYER];
+    for (int i = 0; i < count; i++) {
+        snprintf(layer, sizeof layer, "conv3x3:%dx1000x1000:a-layer-with-a-rather-long-name", i);
+        tuning_add(t, "avx512", layer, 2);
+    }
+}
+
+/* Of two processes that write the same file, one wins; nobody finds a part of it, or a mixture. */
+Test(tuning, is_written_by_two_processes) {
+    enum { COUNT = 400 };
+    char text[2 * COUNT * TUNING_MAX_LAYER];
+    int left = 2;
+    tuning *empty = open_file();
+    for (int i = 0; i < left; i++)
+        if (fork() == 0) {
+            add_many(empty, COUNT);
+            _exit(0);
+        }
+    while (left > 0) {
+        left -= waitpid(-1, NULL, WNOHANG) > 0;
+        if (access(path, F_OK) != 0) continue;
+        size_t size = read_text(text, sizeof text);
+        cr_assert_eq(strlen(text), size, "zeros in the file");
+        cr_assert(size > 0 && text[size - 1] == '\n', "%zu bytes, cut short", size);
+    }
+    cr_assert_not_null(strstr(text, "avx512 conv3x3:399x"));
+    tuning_free(empty);
 }
 
 Test(tuning, skips_lines_that_make_no_sense) {
