@@ -30,6 +30,8 @@ conv_args conv_dense_args(const graph_node *node, const conv_form *f, const conv
  * by what the tuning (see cnn_runtime_options) has found, or else by a model of the cost.
  */
 int winograd_choose(plan_builder *b, const graph_node *node, const conv_form *f, const conv_io *io);
+/* True if tiles of side `m` find room in a worker's scratch memory. */
+bool winograd_fits(const conv_io *io, int m);
 /* What has been measured, now or before; `guess` is tried first. */
 int conv_tune(plan_builder *b, const graph_node *node, const conv_form *f, const conv_io *io,
               int guess);

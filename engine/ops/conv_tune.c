@@ -90,11 +90,11 @@ static double measure(const trial *t, int m) {
     return (double)least;
 }
 
-static int fastest(const trial *t, int guess) {
+static int fastest(const trial *t, const conv_io *io, int guess) {
     double least = measure(t, guess) / MARGIN;
     int choice = guess;
     for (int m = 0; m <= 4; m += 2) {
-        if (m == guess || (m > 0 && winograd_tiles(&t->a, m, POOL_SCRATCH_BYTES) == 0)) continue;
+        if (m == guess || (m > 0 && !winograd_fits(io, m))) continue;
         double time = measure(t, m);
         if (time >= least) continue;
         least = time;
@@ -110,10 +110,10 @@ int conv_tune(plan_builder *b, const graph_node *node, const conv_form *f, const
     snprintf(layer, sizeof layer, "conv3x3:%dx%dx%d:%d", f->c, io->out.geometry.h,
              io->out.geometry.w, f->oc);
     int choice = tuning_find(known, b->kernels->isa, layer);
-    if (choice == 0 || choice == 2 || choice == 4) return choice;
+    if (choice == 0 || ((choice == 2 || choice == 4) && winograd_fits(io, choice))) return choice;
     trial t;
     if (trial_init(&t, b, node, f, io)) {
-        guess = fastest(&t, guess);
+        guess = fastest(&t, io, guess);
         tuning_add(known, b->kernels->isa, layer, guess);
     }
     trial_free(&t);

@@ -41,15 +41,20 @@ static double winograd_cost(int in_blocks, int out_blocks, int tiles, int m) {
            stream_cost(weights);
 }
 
+bool winograd_fits(const conv_io *io, int m) {
+    conv_args a = {.in = io->in.geometry, .out = io->out.geometry};
+    return winograd_tiles(&a, m, POOL_SCRATCH_BYTES) > 0;
+}
+
 /* What the model of the cost says. */
-static int cheapest(const blocked *in, const blocked *out) {
+static int cheapest(const conv_io *io) {
+    const blocked *in = &io->in.geometry, *out = &io->out.geometry;
     double best = direct_cost(in, out);
     int choice = 0;
     for (int m = 2; m <= 4; m += 2) {
         int tiles = DIV_UP(out->h, m) * DIV_UP(out->w, m);
         double cost = winograd_cost(in->blocks, out->blocks, tiles, m);
-        bool fits = winograd_tiles(&(conv_args){.in = *in, .out = *out}, m, POOL_SCRATCH_BYTES) > 0;
-        if (!fits || cost >= best) continue;
+        if (cost >= best || !winograd_fits(io, m)) continue;
         best = cost;
         choice = m;
     }
@@ -63,7 +68,7 @@ int winograd_choose(plan_builder *b, const graph_node *node, const conv_form *f,
     if (f->kh != 3 || f->kw != 3 || f->groups != 1 || io->in.geometry.lanes != LANES) return 0;
     for (int i = 0; i < 2; i++)
         if (w->stride[i] != 1 || w->dilation[i] != 1) return 0;
-    int choice = cheapest(&io->in.geometry, &io->out.geometry);
+    int choice = cheapest(io);
     return b->plan->runtime->tuning ? conv_tune(b, node, f, io, choice) : choice;
 }
 

@@ -423,20 +423,23 @@ Test(lower, convolution_by_winograd_where_it_is_faster) {
         check_conv_layer(&layers[i]);
 }
 
-/* With `choice` for that layer in a tuning file. */
-static const char *tuned_kernel(const char *isa, const char *path, int choice) {
-    cnn_shape shape = SHAPE(1, 24, 19, 20);
+/* Of a convolution to 40 channels, with `choice` for it in a tuning file. */
+static const char *tuned_kernel(const char *isa, const char *path, cnn_shape shape, int choice) {
+    char layer[TUNING_MAX_LAYER];
     cnn_runtime *rt;
     network n;
     graph_node *node;
     tuning *t;
     cr_assert_eq(tuning_create(path, &t, NULL), CNN_OK);
-    tuning_add(t, isa, "conv3x3:24x19x20:40", choice);
+    snprintf(layer, sizeof layer, "conv3x3:%dx%dx%d:40", (int)shape.dims[1], (int)shape.dims[2],
+             (int)shape.dims[3]);
+    tuning_add(t, isa, layer, choice);
     tuning_free(t);
     cnn_runtime_options o = {.threads = 2, .isa = isa, .tuning_file = path};
     cr_assert_eq(cnn_runtime_create(&o, &rt, NULL), CNN_OK);
     network_begin(&n, 24);
-    int x = network_input(&n, &shape), weights = network_weights(&n, &SHAPE(40, 24, 3, 3), 0.05f);
+    int x = network_input(&n, &shape);
+    int weights = network_weights(&n, &SHAPE(40, shape.dims[1], 3, 3), 0.05f);
     network_output(&n, network_node(&n, "Conv", &node, 2, x, weights));
     graph_add_attr_ints(node, "pads", (int64_t[]){1, 1, 1, 1}, 4);
     trial run = trial_create(&n, rt, &shape, NULL, 0);
@@ -456,9 +459,19 @@ Test(lower, convolution_as_the_tuning_says) {
     close(mkstemp(path));
     for (size_t i = 0; i < count; i++)
         for (int choice = 0; choice <= 4; choice += 2)
-            cr_expect_str_eq(tuned_kernel(tables[i]->isa, path, choice), expected[choice]);
+            cr_expect_str_eq(tuned_kernel(tables[i]->isa, path, SHAPE(1, 24, 19, 20), choice),
+                             expected[choice]);
     remove(path);
-    cr_expect_not_null(tuned_kernel("baseline", path, 5), "measured, as 5 means nothing");
+    cr_expect_not_null(tuned_kernel("baseline", path, SHAPE(1, 24, 19, 20), 5),
+                       "measured, as 5 means nothing");
+    remove(path);
+}
+
+/* The transform of one tile of so many channels is larger than the scratch memory. */
+Test(lower, tuning_is_not_followed_where_it_cannot_be) {
+    char path[] = "/tmp/test_lowerXXXXXX";
+    close(mkstemp(path));
+    cr_expect_str_neq(tuned_kernel("baseline", path, SHAPE(1, 29300, 1, 1), 4), "winograd_4x4");
     remove(path);
 }
 
