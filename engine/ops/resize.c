@@ -150,8 +150,10 @@ static cnn_status apply_scales(const graph_node *node, const axis_list *l, const
     for (size_t i = 0; i < l->count; i++) {
         int a = l->axes[i];
         double scale = scales ? tensor_number(scales, i) : (double)listed->floats[i];
-        double extent = (double)r->in[a] * scale;
-        if (!(scale > 0) || !(extent <= (double)GRAPH_MAX_EXTENT))
+        /* In single precision: 2.3f is a little less than 2.3, but 20 * 2.3f is 46, as exporters
+         * mean. */
+        float extent = (float)r->in[a] * (float)scale;
+        if (!(scale > 0) || !(extent <= (float)GRAPH_MAX_EXTENT))
             return op_fail(node, err, CNN_INVALID_MODEL, "scales[%zu] is %g for an extent of %lld",
                            i, scale, (long long)r->in[a]);
         r->scale[a] = scale;

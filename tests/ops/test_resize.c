@@ -34,6 +34,17 @@ Test(resize, old_nearest_and_linear) {
     node_end(t);
 }
 
+/* As ONNX Runtime: the float nearest to 1.4 is less than that, but 5 times it rounds to 7. */
+Test(resize, extents_in_single_precision) {
+    node_test *t = node_begin("Resize", 13);
+    node_attr_string(t, "mode", "nearest");
+    IN(t, DIMS(5), 0, 1, 2, 3, 4);
+    node_absent(t);
+    node_constant(t, CNN_FLOAT32, DIMS(1), NUMBERS(1.4f));
+    GIVES(t, DIMS(7), 0, 1, 1, 2, 3, 3, 4);
+    node_end(t);
+}
+
 /* Centres of the halved row lie at 0.5 and 2.5, those of the doubled at -0.25, 0.25, 0.75, ... */
 Test(resize, half_pixel) {
     node_test *t = row(11, "linear", NULL, 0.5);

@@ -459,10 +459,10 @@ Test(lower, convolution_as_the_tuning_says) {
     close(mkstemp(path));
     for (size_t i = 0; i < count; i++)
         for (int choice = 0; choice <= 4; choice += 2)
-            cr_expect_str_eq(tuned_kernel(tables[i]->isa, path, SHAPE(1, 24, 19, 20), choice),
+            cr_assert_str_eq(tuned_kernel(tables[i]->isa, path, SHAPE(1, 24, 19, 20), choice),
                              expected[choice]);
     remove(path);
-    cr_expect_not_null(tuned_kernel("baseline", path, SHAPE(1, 24, 19, 20), 5),
+    cr_assert_not_null(tuned_kernel("baseline", path, SHAPE(1, 24, 19, 20), 5),
                        "measured, as 5 means nothing");
     remove(path);
 }
@@ -471,7 +471,8 @@ Test(lower, convolution_as_the_tuning_says) {
 Test(lower, tuning_is_not_followed_where_it_cannot_be) {
     char path[] = "/tmp/test_lowerXXXXXX";
     close(mkstemp(path));
-    cr_expect_str_neq(tuned_kernel("baseline", path, SHAPE(1, 29300, 1, 1), 4), "winograd_4x4");
+    const char *kernel = tuned_kernel("baseline", path, SHAPE(1, 29300, 1, 1), 4);
+    cr_assert(strcmp(kernel, "winograd_4x4") != 0);
     remove(path);
 }
 
