@@ -297,6 +297,7 @@ Test(plan, techniques_can_be_left_out) {
         cnn_runtime_free(one);
         cnn_runtime_free(three);
     }
+    unsetenv("CNN_WITHOUT");
 }
 
 static void check_kernel_without(const char *list, const char *kernel) {
@@ -323,6 +324,7 @@ Test(plan, a_technique_left_out_is_not_used) {
     setenv("CNN_WITHOUT", "fold,magic", 1);
     cr_assert_eq(cnn_runtime_create(NULL, &rt, &err), CNN_INVALID_ARGUMENT);
     cr_assert_not_null(strstr(err.message, "'magic'"), "%s", err.message);
+    unsetenv("CNN_WITHOUT");
 }
 
 /* x + conv(x): the sum must not take over x's memory while other tiles still read it. */
