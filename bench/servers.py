@@ -67,6 +67,14 @@ class CnnServe:
         return [PROGRAM, "serve", "--port", str(port), "--model", f"squeezenet1.1={MODEL}", "--log-level", "warn"]
 
 
+class Logged(CnnServe):
+    """Its access log has the duration of each request."""
+
+    @staticmethod
+    def command(setting, port):
+        return [*CnnServe.command(setting, port)[:-1], "info", "--log-format", "json"]
+
+
 class FastApi:
     name = "FastAPI, Pillow, ONNX Runtime"
     path = "/v1/classify"
@@ -243,18 +251,21 @@ def turn(contender, setting, paths, seconds):
         for connections in CONNECTIONS:
             result["loads"][connections] = {**server.load(paths, connections, seconds),
                                             "memory_bytes": server.memory("Pss"), "rss_bytes": server.memory("Rss")}
-        return {**result, **own_figures(server, paths, seconds)} if contender is CnnServe else result
+    return {**result, **own_figures(paths, seconds)} if contender is CnnServe else result
 
 
-def own_figures(server, paths, seconds):
+def own_figures(paths, seconds):
     """Of cnnserve: what else the goals are about. `work` is the sum of WORK of each answer."""
-    with tempfile.NamedTemporaryFile("r") as timings:
+    with running(Logged, {}) as server, tempfile.NamedTemporaryFile("r") as timings:
         alone = server.load(paths, 1, seconds, timings.name)
         answers = [{name: float(ms) for name, ms in re.findall(r"(\w+);dur=([\d.]+)", line)} for line in timings]
+        memory = json.loads(server.get("/v1/models/squeezenet1.1"))["memory"]
+        server.log.seek(0)
+        requests = [json.loads(line) for line in server.log if b'"duration_ms"' in line]
     phases = {name: statistics.median(answer[name] for answer in answers) for name in answers[0]}
     work = statistics.median(sum(answer[name] for name in WORK) for answer in answers)
-    return {"model_memory": json.loads(server.get("/v1/models/squeezenet1.1"))["memory"],
-            "phases_ms": phases, "work_ms": work, "beyond_work_ms": alone["p50_ms"] - work}
+    duration = statistics.median(r["duration_ms"] for r in requests if r["method"] == "POST")
+    return {"model_memory": memory, "phases_ms": phases, "work_ms": work, "duration_ms": duration, "wrk_p50_ms": alone["p50_ms"]}
 
 
 def median(turns, *keys):
@@ -278,7 +289,7 @@ def goals(result):
         if other.name in turns:
             ratio = requests_s[CnnServe.name] / requests_s[other.name]
             yield f"{BUSY} connections: at least 3 times the requests/s of {other.name}", f"{ratio:.2f} times", ratio >= 3
-    beyond = median(ours, "beyond_work_ms")
+    beyond = median(ours, "duration_ms") - median(ours, "work_ms")
     yield "1 connection: at most 0.2 ms beyond decode, preprocess and inference", f"{beyond:.3f} ms", beyond <= 0.2
     spread = median(ours, "loads", BUSY, "p99_ms") / median(ours, "loads", BUSY, "p50_ms")
     yield f"{BUSY} connections: p99 at most 1.6 times p50", f"{spread:.2f} times", spread <= 1.6
@@ -310,8 +321,9 @@ def report(result):
     lines += ["", "| server | from exec to the first 200 of readiness, ms |", "|---|---|"]
     lines += [f"| {name} | {median(c['turns'], 'start_ms'):.0f} |" for name, c in contenders.items()]
     phases = ", ".join(f"{name} {median(ours, 'phases_ms', name):.3f} ms" for name in ours[0]["phases_ms"])
-    lines += ["", f"Phases of cnnserve at 1 connection, medians: {phases}. What is beyond them is the p50 of wrk less the median of the sum "
-              f"of {', '.join(WORK)}, and so includes sending the picture over loopback.", "",
+    lines += ["", f"Phases of cnnserve at 1 connection, medians: {phases}. The sum of {', '.join(WORK)} is {median(ours, 'work_ms'):.3f} ms; "
+              f"by the access log a request takes {median(ours, 'duration_ms'):.3f} ms, from its first line to the last byte of the answer, and "
+              f"for wrk {median(ours, 'wrk_p50_ms'):.3f} ms, with which it shares the CPUs.", "",
               "| goal | measured | met |", "|---|---|---|"]
     lines += [f"| {goal} | {measured} | {'yes' if met else 'no'} |" for goal, measured, met in goals(result)]
     lines += ["", "Versions and settings, of which a trial of requests/s at 16 connections chose the best:", ""]
