@@ -165,6 +165,31 @@ Test(elementwise, special_values) {
         }
 }
 
+/* Of GELU in double precision: to 5e-7 down to -1, then less exact where the result vanishes. */
+Test(elementwise, gelu_accuracy) {
+    const kernel_table *all[4];
+    size_t count = tables(all);
+    const act_params gelu = {ACT_GELU, 0, 0};
+    enum { COUNT = 1024 };
+    for (size_t t = 0; t < count; t++)
+        for (int part = 0; part < 24; part++) {
+            float in[COUNT], got[COUNT];
+            for (int i = 0; i < COUNT; i++)
+                in[i] = (float)(part - 12) + (float)i / COUNT;
+            all[t]->unary(in, got, COUNT, gelu);
+            double relative = part >= 11  ? 5e-7
+                              : part >= 9 ? 1.5e-6
+                              : part >= 6 ? 5e-6
+                              : part >= 3 ? 1e-4
+                                          : 1;
+            for (int i = 0; i < COUNT; i++) {
+                double want = in[i] * 0.5 * erfc(-in[i] * M_SQRT1_2);
+                cr_assert(fabs(got[i] - want) <= relative * fabs(want),
+                          "%s: gelu(%.9g): %.9g, %.9g", all[t]->isa, in[i], got[i], want);
+            }
+        }
+}
+
 /* The exponential, seen through softmax of two numbers and log-softmax. */
 Test(softmax, accuracy) {
     const kernel_table *all[4];
