@@ -170,6 +170,10 @@ cnn_status cnn_model_load_file(cnn_runtime *rt, const char *path, cnn_model **ou
 /* The same from memory, without external data. `bytes` may be freed afterwards. */
 cnn_status cnn_model_load_memory(cnn_runtime *rt, const void *bytes, size_t size, cnn_model **out,
                                  cnn_error *err);
+/* The same from memory that stays as it is until the model and its plans are freed, such as data of
+ * the program itself: large weights are left there. */
+cnn_status cnn_model_load_static(cnn_runtime *rt, const void *bytes, size_t size, cnn_model **out,
+                                 cnn_error *err);
 void cnn_model_free(cnn_model *model);
 
 /* Graph inputs that are fed by the caller (initializers are not counted), in the file's order. */

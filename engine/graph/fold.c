@@ -7,12 +7,14 @@
  * error: the node simply stays and runs with the others.
  */
 #include "graph/fold.h"
+#include "graph/derived.h"
 
 #include <stdlib.h>
 
 struct folding {
+    bool derives; /* keeps how to compute large results, in place of them */
     const tensor *in[GRAPH_MAX_NODE_ARGS];
-    tensor *loaded[GRAPH_MAX_NODE_ARGS]; /* copies of inputs that were left in their file */
+    tensor *loaded[GRAPH_MAX_NODE_ARGS]; /* copies of inputs without data */
     tensor *out[GRAPH_MAX_NODE_ARGS];
 };
 
@@ -88,7 +90,7 @@ static void release_outputs(const graph_node *node, folding *f) {
     }
 }
 
-/* Replaces what was left in its file in f->in. */
+/* Replaces what has no data in f->in. */
 static cnn_status load_inputs(const graph_node *node, folding *f, cnn_error *err) {
     cnn_status status = CNN_OK;
     for (size_t i = 0; status == CNN_OK && i < node->input_count; i++)
@@ -104,6 +106,25 @@ static void release_inputs(const graph_node *node, folding *f) {
         tensor_unref(f->loaded[i]);
         f->loaded[i] = NULL;
     }
+}
+
+/* Makes the output of a node a constant that is still to be computed, if that is worth it. */
+static cnn_status derive(graph *g, const graph_node *node, const folding *f, bool *done,
+                         cnn_error *err) {
+    derivation *from = NULL;
+    tensor *t = NULL;
+    cnn_status status = derivation_create(g, node, f->in, &from, err);
+    *done = from != NULL;
+    if (status != CNN_OK || !from) return status;
+    const graph_value *v = &g->values[node->outputs[0]];
+    status = tensor_derive(v->dtype, &v->shape, from, &t, err);
+    if (status != CNN_OK) {
+        derivation_free(from);
+        return status;
+    }
+    graph_set_constant(g, node->outputs[0], t);
+    tensor_unref(t);
+    return CNN_OK;
 }
 
 /* Computes a node whose inputs stand in f->in and makes its outputs constants. */
@@ -149,8 +170,10 @@ static void detach(graph *g, graph_node *node) {
 cnn_status folding_apply(folding *f, graph *g, graph_node *node, cnn_error *err) {
     if (!all_outputs_constant(g, node)) {
         if (!node->op->eval || !constant_inputs(g, node, f) || !afford(g, node, f)) return CNN_OK;
-        cnn_status status = load_inputs(node, f, err);
-        if (status == CNN_OK) status = compute(g, node, f, err);
+        bool done = false;
+        cnn_status status = f->derives ? derive(g, node, f, &done, err) : CNN_OK;
+        if (status == CNN_OK && !done) status = load_inputs(node, f, err);
+        if (status == CNN_OK && !done) status = compute(g, node, f, err);
         release_inputs(node, f);
         if (status != CNN_OK) return status;
     }
@@ -172,6 +195,7 @@ cnn_status graph_fold_constants(graph *g, cnn_error *err) {
     folding *f = folding_create(g);
     cnn_status status = CNN_OK;
     if (!f) return cnn_fail(err, CNN_OUT_OF_MEMORY, "out of memory while folding constants");
+    f->derives = true;
     graph_update_uses(g);
     for (size_t i = 0; status == CNN_OK && i < g->node_count; i++) {
         graph_node *node = g->nodes[i];

@@ -25,21 +25,33 @@
 #define GRAPH_MAX_EXTENT       (INT64_C(1) << 31)
 #define GRAPH_MAX_TENSOR_BYTES ((size_t)4 << 30)
 
-/* A file that is kept open, because tensors stay in it; shared by reference count. See stored.c. */
+/* A file that is kept open, or bytes that stay where they are, because tensors stay in it; shared
+ * by reference count. See stored.c. */
 typedef struct stored_file stored_file;
 
 /* Takes over `fd`, also on failure. CNN_IO unless it is a regular file; `path` is for messages. */
 cnn_status stored_file_create(int fd, const char *path, stored_file **out, cnn_error *err);
+/* The same of `bytes`, which must outlive it. */
+cnn_status stored_file_of_memory(const void *bytes, size_t size, stored_file **out, cnn_error *err);
 stored_file *stored_file_ref(stored_file *f);
 void stored_file_unref(stored_file *f); /* accepts NULL */
 int stored_file_fd(const stored_file *f);
 size_t stored_file_size(const stored_file *f); /* when it was opened */
 
+/* How a tensor is computed from others, which is kept in place of its elements. See derived.c. */
+typedef struct derivation derivation;
+
+/*
+ * Tensors of fewer bytes are kept in memory, as are integers of more than 16 bits and bools: shapes
+ * may depend on them.
+ */
+#define GRAPH_MIN_LEFT_BYTES 4096
+
 /*
  * A dense row-major tensor; shared by reference count, immutable once shared.
  *
- * A constant of a model's own graph may have been left in its file: it has no data. Who computes
- * works on graphs whose constants are loaded (graph_load_constants).
+ * A constant of a model's own graph may have been left in its file, or be derived from such: it has
+ * no data. Who computes works on graphs whose constants are loaded (graph_load_constants).
  */
 typedef struct tensor {
     atomic_int refs;
@@ -47,10 +59,11 @@ typedef struct tensor {
     cnn_shape shape;
     size_t elements;
     size_t bytes;
-    void *data;        /* CNN_ALIGN-aligned; owned; NULL: left in the file */
-    bool adopted;      /* data is from malloc, not from cnn_alloc_zeroed */
-    stored_file *file; /* a reference to where the elements come from; NULL: known to nobody */
-    uint64_t offset;   /* there */
+    void *data;          /* CNN_ALIGN-aligned; owned; NULL: left in the file, or derived */
+    bool adopted;        /* data is from malloc, not from cnn_alloc_zeroed */
+    stored_file *file;   /* a reference to where the elements come from; NULL: known to nobody */
+    uint64_t offset;     /* there */
+    derivation *derived; /* owned; NULL: from nothing else */
 } tensor;
 
 /* Zeros. Fails on symbolic extents and above GRAPH_MAX_TENSOR_BYTES. */
@@ -61,7 +74,9 @@ cnn_status tensor_adopt(cnn_dtype dtype, const cnn_shape *shape, void *data, ten
 /* Leaves the elements in the file, where they stand from byte `offset` on. */
 cnn_status tensor_leave(cnn_dtype dtype, const cnn_shape *shape, stored_file *file, uint64_t offset,
                         tensor **out, cnn_error *err);
-/* A copy in memory of a tensor left in its file. CNN_IO if that has changed since it was opened. */
+/* Whether a tensor of that type and size may be left somewhere at all: see GRAPH_MIN_LEFT_BYTES. */
+bool tensor_may_be_left(cnn_dtype dtype, size_t bytes);
+/* A copy in memory of a tensor without data. CNN_IO if a file has changed since it was opened. */
 cnn_status tensor_load(const tensor *t, tensor **out, cnn_error *err);
 tensor *tensor_ref(tensor *t);
 void tensor_unref(tensor *t); /* accepts NULL */
@@ -205,13 +220,14 @@ void graph_drop_unused_constants(graph *g);
 /* Puts nodes into execution order; CNN_INVALID_MODEL names a node on a cycle. */
 cnn_status graph_sort(graph *g, cnn_error *err);
 
-/* Loads the constants that were left in files, on up to `threads` threads. CNN_IO as tensor_load.
+/* Loads and computes the constants without data, on up to `threads` threads. CNN_IO as tensor_load.
  */
 cnn_status graph_load_constants(graph *g, int threads, cnn_error *err);
 /*
  * Computes what depends on constants alone and drops those nodes; the constants that only they have
- * used are released. Needs no shapes of inputs. Fails for lack of memory, or if a file cannot be
- * read.
+ * used are released. What takes more memory than what it is made from is derived, and computed each
+ * time that the constants are loaded. Needs no shapes of inputs. Fails for lack of memory, or if a
+ * file cannot be read.
  */
 cnn_status graph_fold_constants(graph *g, cnn_error *err);
 /*

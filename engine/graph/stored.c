@@ -1,5 +1,6 @@
 /*
- * Constants that stay in their file until a graph is to be computed with.
+ * Constants that stay in their file until a graph is to be computed with. (A program's own data
+ * counts as a file, too.)
  *
  * Once weights are packed nobody needs the originals, until another plan is compiled; so a model
  * keeps its files open instead, and reads. It does not map them: a mapped file that somebody cuts
@@ -8,7 +9,7 @@
  * by its size and time, and refused.
  */
 #include "base/parallel.h"
-#include "graph/graph.h"
+#include "graph/derived.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@
 
 struct stored_file {
     atomic_int refs;
-    int fd;
+    int fd; /* -1: not a file but `bytes` */
+    const char *bytes;
     char *path;
     size_t size;
     struct timespec modified;
@@ -47,6 +49,18 @@ cnn_status stored_file_create(int fd, const char *path, stored_file **out, cnn_e
     return CNN_OK;
 }
 
+cnn_status stored_file_of_memory(const void *bytes, size_t size, stored_file **out,
+                                 cnn_error *err) {
+    stored_file *f = calloc(1, sizeof(*f));
+    if (!f) return cnn_fail_memory(err, sizeof(*f));
+    atomic_init(&f->refs, 1);
+    f->fd = -1;
+    f->bytes = bytes;
+    f->size = size;
+    *out = f;
+    return CNN_OK;
+}
+
 stored_file *stored_file_ref(stored_file *f) {
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
     return f;
@@ -54,7 +68,7 @@ stored_file *stored_file_ref(stored_file *f) {
 
 void stored_file_unref(stored_file *f) {
     if (!f || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) > 1) return;
-    close(f->fd);
+    if (f->fd >= 0) close(f->fd);
     free(f->path);
     free(f);
 }
@@ -86,6 +100,10 @@ static bool is_unchanged(const stored_file *f) {
 
 static void read_chunk(void *chunks, size_t index) {
     chunk *c = (chunk *)chunks + index;
+    if (c->file->bytes) {
+        memcpy(c->to, c->file->bytes + c->offset, c->bytes);
+        return;
+    }
     for (size_t done = 0; done < c->bytes && !c->failed;) {
         ssize_t n = pread(c->file->fd, c->to + done, c->bytes - done, (off_t)(c->offset + done));
         if (n > 0)
@@ -135,6 +153,7 @@ static cnn_status read_all(reading *r, int threads, cnn_error *err) {
 cnn_status tensor_load(const tensor *t, tensor **out, cnn_error *err) {
     reading r = {0};
     tensor *copy = NULL;
+    if (t->derived) return tensor_compute(t, out, err);
     cnn_status status = prepare(&r, t, &copy, err);
     if (status == CNN_OK) status = read_all(&r, 1, err);
     free(r.chunks);
@@ -146,12 +165,12 @@ cnn_status tensor_load(const tensor *t, tensor **out, cnn_error *err) {
     return CNN_OK;
 }
 
-cnn_status graph_load_constants(graph *g, int threads, cnn_error *err) {
+cnn_status graph_read_constants(graph *g, int threads, cnn_error *err) {
     reading r = {0};
     cnn_status status = CNN_OK;
     for (size_t i = 0; status == CNN_OK && i < g->value_count; i++) {
         tensor *left = g->values[i].constant;
-        if (!left || left->data) continue;
+        if (!left || left->data || left->derived) continue;
         status = prepare(&r, left, &g->values[i].constant, err);
         if (status == CNN_OK) tensor_unref(left);
     }

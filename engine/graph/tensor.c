@@ -1,7 +1,7 @@
 /* Tensors in memory: dense, row-major, shared by reference count. */
 #include "base/element.h"
 #include "base/pages.h"
-#include "graph/graph.h"
+#include "graph/derived.h"
 
 #include <stdlib.h>
 
@@ -75,6 +75,22 @@ cnn_status tensor_leave(cnn_dtype dtype, const cnn_shape *shape, stored_file *fi
     return CNN_OK;
 }
 
+cnn_status tensor_derive(cnn_dtype dtype, const cnn_shape *shape, derivation *from, tensor **out,
+                         cnn_error *err) {
+    tensor *t = NULL;
+    cnn_status status = create(dtype, shape, &t, err);
+    if (status != CNN_OK) return status;
+    t->derived = from;
+    *out = t;
+    return CNN_OK;
+}
+
+bool tensor_may_be_left(cnn_dtype dtype, size_t bytes) {
+    bool decides_shapes = number_class_of(dtype) != NUMBER_REAL &&
+                          (cnn_dtype_size(dtype) > sizeof(int16_t) || dtype == CNN_BOOL);
+    return bytes >= GRAPH_MIN_LEFT_BYTES && !decides_shapes;
+}
+
 tensor *tensor_ref(tensor *t) {
     atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
     return t;
@@ -87,6 +103,7 @@ void tensor_unref(tensor *t) {
     else
         cnn_free_zeroed(t->data, t->bytes);
     stored_file_unref(t->file);
+    derivation_free(t->derived);
     free(t);
 }
 

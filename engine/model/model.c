@@ -66,6 +66,15 @@ static cnn_status load(cnn_runtime *rt, const void *bytes, size_t size, stored_f
     return CNN_OK;
 }
 
+cnn_status cnn_model_load_static(cnn_runtime *rt, const void *bytes, size_t size, cnn_model **out,
+                                 cnn_error *err) {
+    stored_file *file = NULL;
+    cnn_status status = stored_file_of_memory(bytes, size, &file, err);
+    if (status == CNN_OK) status = load(rt, bytes, size, file, NULL, out, err);
+    stored_file_unref(file);
+    return status;
+}
+
 cnn_status cnn_model_load_memory(cnn_runtime *rt, const void *bytes, size_t size, cnn_model **out,
                                  cnn_error *err) {
     return load(rt, bytes, size, NULL, NULL, out, err);

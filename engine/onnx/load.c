@@ -397,7 +397,7 @@ static cnn_status connect_nodes(loader *l) {
 static cnn_status finish(loader *l) {
     cnn_status status = graph_sort(l->g, l->err);
     if (status != CNN_OK) return status;
-    /* Casts of weights and the like are done here once, not for every plan. */
+    /* Plans then find casts of weights and the like as constants. */
     status = graph_fold_constants(l->g, l->err);
     if (status != CNN_OK) return status;
     for (size_t i = 0; i < l->g->node_count; i++)

@@ -172,14 +172,12 @@ static cnn_status of_external(onnx_source *source, const Onnx__TensorProto *prot
     return status;
 }
 
-/* Loads what is better not left in a file: little, integers and bools, on which shapes may depend,
- * and what is from one file of many, which is then forgotten. */
+/* Loads what is better not left in a file: what must not be, and what is from one file of many,
+ * which is then forgotten. */
 static cnn_status settle(const onnx_source *source, tensor **t, cnn_error *err) {
     tensor *left = *t;
     bool kept = source->external_count <= ONNX_MAX_KEPT_FILES;
-    bool stays =
-        kept && left->bytes >= ONNX_PAYLOAD_MIN && number_class_of(left->dtype) == NUMBER_REAL;
-    if (stays) return CNN_OK;
+    if (kept && tensor_may_be_left(left->dtype, left->bytes)) return CNN_OK;
     cnn_status status = left->data ? CNN_OK : tensor_load(left, t, err);
     if (*t != left) tensor_unref(left);
     if (status != CNN_OK) return status;

@@ -77,10 +77,10 @@ static cnn_status of_shape_infer(graph *g, graph_node *node, cnn_error *err) {
 static void of_shape_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
     (void)in;
     const attr *value = graph_attr(node, "value");
-    size_t first = 0;
-    fill_zero(out[0]);
-    for (size_t i = 0; value && i < out[0]->elements; i++)
-        copy_elements(out[0], i, value->tensor, &first, 1);
+    if (value)
+        fill_with(out[0], value->tensor);
+    else
+        fill_zero(out[0]);
 }
 
 /* ---- Shape, Size ---- */

@@ -90,6 +90,18 @@ void copy_tensor(tensor *out, const tensor *in) {
     if (out->bytes > 0 && out->data != in->data) memcpy(out->data, in->data, out->bytes);
 }
 
+#define FILL_BYTES ((size_t)16 << 10) /* that are copied at a time: they stay in the cache */
+
+void fill_with(tensor *out, const tensor *one) {
+    char *to = out->data;
+    size_t done = MIN(cnn_dtype_size(one->dtype), out->bytes);
+    if (done > 0) memcpy(to, one->data, done);
+    for (size_t n; done < out->bytes; done += n) {
+        n = MIN(MIN(done, FILL_BYTES), out->bytes - done);
+        memcpy(to + done, to, n);
+    }
+}
+
 void fill_zero(tensor *out) {
     if (out->bytes > 0) memset(out->data, 0, out->bytes);
 }

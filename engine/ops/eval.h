@@ -36,6 +36,8 @@ void copy_elements(tensor *out, size_t start, const tensor *in, const size_t *of
 /* The whole content of a tensor with as many elements of the same type. */
 void copy_tensor(tensor *out, const tensor *in);
 void fill_zero(tensor *out);
+/* Every element becomes that of `one`, which has the same type. */
+void fill_with(tensor *out, const tensor *one);
 
 /* ---- views ---- */
 

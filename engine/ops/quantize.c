@@ -61,6 +61,12 @@ static size_t scale_index(const granularity *p, size_t at) {
     return (outer * p->scales + position / p->block) * p->step + at % p->step;
 }
 
+/* How many elements from a multiple of that number on share a scale. */
+static size_t scale_run(const granularity *p, size_t elements) {
+    if (p->blocked) return 1;
+    return p->scales == 1 ? elements : p->step;
+}
+
 /* Types and shapes of x, scale and zero point. */
 static cnn_status check_inputs(const graph *g, const graph_node *node, cnn_error *err) {
     TRY(op_expect_type(g, node, 1, TYPES_REAL, err));
@@ -141,14 +147,41 @@ static cnn_status dequantize_infer(graph *g, graph_node *node, cnn_error *err) {
     return op_set_output(g, node, 0, (cnn_dtype)wanted, &shape, err);
 }
 
+/*
+ * Elements at, ..., at + n - 1 share a scale. An integer of up to 16 bits less another one is exact
+ * in single precision, so that its product with a scale of that precision is rounded once there,
+ * too.
+ */
+#define DEQUANTIZE_TO_FLOAT(T)                                                                     \
+    for (size_t i = 0; i < n; i++)                                                                 \
+    y[i] = ((float)((const T *)x->data)[at + i] - (float)zero) * (float)scale
+
+static void dequantize_run(const tensor *x, size_t at, size_t n, double zero, double scale,
+                           tensor *out) {
+    bool single = out->dtype == CNN_FLOAT32 && (double)(float)scale == scale;
+    float *y = single ? (float *)out->data + at : NULL;
+    if (single && x->dtype == CNN_INT8)
+        DEQUANTIZE_TO_FLOAT(int8_t);
+    else if (single && x->dtype == CNN_UINT8)
+        DEQUANTIZE_TO_FLOAT(uint8_t);
+    else if (single && x->dtype == CNN_INT16)
+        DEQUANTIZE_TO_FLOAT(int16_t);
+    else if (single && x->dtype == CNN_UINT16)
+        DEQUANTIZE_TO_FLOAT(uint16_t);
+    else
+        for (size_t i = at; i < at + n; i++)
+            number_put(out, i, (tensor_number(x, i) - zero) * scale);
+}
+
 static void dequantize_eval(const graph_node *node, const tensor *const *in, tensor *const *out) {
     const tensor *x = in[0], *scale = in[1], *zero = eval_in(node, in, 2);
     granularity p;
     if (read_granularity(node, &x->shape, &scale->shape, &p, NULL) != CNN_OK) return;
-    for (size_t at = 0; at < x->elements; at++) {
+    size_t run = scale_run(&p, x->elements);
+    for (size_t at = 0; at < x->elements; at += run) {
         size_t s = scale_index(&p, at);
-        double offset = zero ? tensor_number(zero, s) : 0;
-        number_put(out[0], at, (tensor_number(x, at) - offset) * tensor_number(scale, s));
+        dequantize_run(x, at, run, zero ? tensor_number(zero, s) : 0, tensor_number(scale, s),
+                       out[0]);
     }
 }
 

@@ -95,7 +95,7 @@ static model_code load_builtin(const model_source *source, cnn_runtime *rt, cnn_
                                cnn_error *err) {
     source_file file;
     source_read(source, source->graph, SIZE_MAX, &file, NULL);
-    return cnn_model_load_memory(rt, file.bytes, file.size, out, err) == CNN_OK ? MODEL_OK
+    return cnn_model_load_static(rt, file.bytes, file.size, out, err) == CNN_OK ? MODEL_OK
                                                                                 : MODEL_INVALID;
 }
 

@@ -1,6 +1,7 @@
 #include "graph/make.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,6 +219,87 @@ Test(fold, clones_go_on_with_what_is_left) {
     cr_assert_eq(graph_bind(copy, NULL, &err), CNN_OK);
     cr_assert_eq(copy->node_count, 1, "what has been folded does not count as constants");
     graph_free(copy);
+    graph_free(g);
+}
+
+/* ---- constants that are computed again ---- */
+
+#define CHANNELS 3
+#define EACH     1500 /* weights of a channel: enough to be worth it */
+
+/* DequantizeLinear of int8 weights k % 200 - 100, zero points -1, 0, 1 and scales 1/4, 1/2, 1. */
+static int make_dequantized(graph *g, const char *name, int8_t *weights) {
+    tensor *zero = NULL, *quantized = NULL;
+    for (int i = 0; i < CHANNELS * EACH; i++)
+        weights[i] = (int8_t)(i % 200 - 100);
+    cr_assert_eq(tensor_create(CNN_INT8, &SHAPE(CHANNELS, EACH), &quantized, NULL), CNN_OK);
+    cr_assert_eq(tensor_create(CNN_INT8, &SHAPE(CHANNELS), &zero, NULL), CNN_OK);
+    memcpy(quantized->data, weights, CHANNELS * EACH);
+    memcpy(zero->data, (int8_t[]){-1, 0, 1}, CHANNELS);
+    int q = graph_add_constant(g, "q", quantized), z = graph_add_constant(g, "z", zero);
+    int s = make_floats(g, "s", SHAPE(CHANNELS), (float[]){0.25F, 0.5F, 1});
+    tensor_unref(quantized);
+    tensor_unref(zero);
+    int y = make(g, "DequantizeLinear", name, 3, q, s, z);
+    cr_assert(graph_add_attr_int(made(g), "axis", 0));
+    return y;
+}
+
+Test(fold, what_grows_is_computed_when_it_is_loaded) {
+    static int8_t weights[CHANNELS * EACH];
+    graph *g = make_graph(13), *copy = NULL;
+    int w = make_dequantized(g, "w", weights), negative = make(g, "Neg", "negative", 1, w);
+    cr_assert(graph_add_output(g, w) && graph_add_output(g, negative));
+    cr_assert_eq(graph_fold_constants(g, &err), CNN_OK);
+    cr_assert_eq(g->node_count, 0);
+    cr_assert_not_null(g->values[w].constant);
+    cr_assert_null(g->values[w].constant->data);
+    cr_assert_null(g->values[negative].constant->data);
+    cr_assert_null(g->values[graph_find_value(g, "q")].constant);
+    for (int again = 0; again < 2; again++) { /* one clone for each plan */
+        cr_assert_eq(graph_clone(g, &copy, NULL), CNN_OK);
+        cr_assert_eq(graph_load_constants(copy, 2, &err), CNN_OK, "%s", err.message);
+        const float *x = copy->values[w].constant->data, *y = copy->values[negative].constant->data;
+        for (int i = 0; i < CHANNELS * EACH; i++) {
+            int c = i / EACH;
+            cr_assert_eq(x[i], (float)((weights[i] - (c - 1)) * (1 << c)) / 4, "element %d", i);
+            cr_assert_eq(y[i], -x[i]);
+        }
+        graph_free(copy);
+    }
+    cr_assert_null(g->values[w].constant->data, "the model's own graph keeps what it is made from");
+    graph_free(g);
+}
+
+/* Of constants that are in memory, only what is larger than they are. */
+Test(fold, what_does_not_grow_is_kept) {
+    graph *g = make_graph(13);
+    int w = make_random(g, "w", SHAPE(CHANNELS, EACH)), y = make(g, "Neg", "y", 1, w);
+    int few = make(g, "Neg", "few", 1, make_random(g, "v", SHAPE(8)));
+    cr_assert(graph_add_output(g, y) && graph_add_output(g, few));
+    cr_assert_eq(graph_fold_constants(g, &err), CNN_OK);
+    cr_assert_not_null(g->values[y].constant->data);
+    cr_assert_not_null(g->values[few].constant->data);
+    graph_free(g);
+}
+
+/* Each doubles what there is to compute, were all of it to be computed again. */
+Test(fold, long_chains_are_not_computed_again) {
+    static int8_t weights[CHANNELS * EACH];
+    char name[8];
+    graph *g = make_graph(13);
+    int w = make_dequantized(g, "w", weights);
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "x%d", i);
+        w = make(g, "Add", name, 2, w, w);
+    }
+    cr_assert(graph_add_output(g, w));
+    cr_assert_eq(graph_fold_constants(g, &err), CNN_OK);
+    cr_assert_eq(g->node_count, 0);
+    cr_assert_eq(graph_load_constants(g, 1, &err), CNN_OK, "%s", err.message);
+    const float *x = g->values[w].constant->data;
+    for (int i = 0; i < EACH; i++)
+        cr_assert_eq(x[i], (float)(weights[i] + 1) * (1 << 18));
     graph_free(g);
 }
 

@@ -105,11 +105,16 @@ static double run_for(cnn_model *model, int64_t images) {
 Test(files, give_what_memory_gives) {
     uint8_t *bytes;
     size_t size = model_bytes(1, &bytes);
-    cnn_model *stored = load(), *held = NULL;
+    cnn_model *stored = load(), *held = NULL, *lent = NULL;
+    cr_assert_eq(cnn_model_load_static(rt, bytes, size, &lent, &err), CNN_OK, "%s", err.message);
     cr_assert_eq(cnn_model_load_memory(rt, bytes, size, &held, &err), CNN_OK, "%s", err.message);
-    free(bytes);
     double sum = run_for(held, 1);
     cr_assert_gt(sum, 0);
+    cr_assert_eq(run_for(lent, 1), sum);
+    cnn_model_free(lent);
+    memset(bytes, 0xFF, size);
+    free(bytes);
+    cr_assert_eq(run_for(held, 1), sum, "it does not need the bytes any more");
     cr_assert_eq(run_for(stored, 1), sum);
     cr_assert_eq(run_for(stored, 1), sum, "also when the weights are packed again");
     cnn_model_free(held);

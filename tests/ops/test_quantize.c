@@ -75,6 +75,26 @@ Test(dequantize, forms) {
     node_end(t);
 }
 
+/* x (2, 3) with a scale for each column: 1, 1/2, 1/4; products are rounded once, to float. */
+Test(dequantize, small_integers) {
+    static const cnn_dtype types[] = {CNN_UINT8, CNN_INT8, CNN_UINT16, CNN_INT16};
+    for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
+        node_test *t = node_begin("DequantizeLinear", 23);
+        node_attr_int(t, "axis", -1);
+        node_in(t, types[i], DIMS(2, 3), NUMBERS(1, 2, 3, 100, 101, 102));
+        IN(t, DIMS(3), 1, 0.5, 0.25);
+        node_in(t, types[i], DIMS(3), NUMBERS(0, 1, 104));
+        GIVES(t, DIMS(2, 3), 1, 0.5, -25.25, 100, 50, -0.5);
+        node_end(t);
+    }
+    node_test *t = node_begin("DequantizeLinear", 21);
+    node_in(t, CNN_INT16, DIMS(1), NUMBERS(-32768));
+    IN(t, SCALAR, 16777213); /* 24 bits: 32767 times that takes 39 */
+    node_in(t, CNN_INT16, SCALAR, NUMBERS(-1));
+    GIVES(t, DIMS(1), -549738938371.0);
+    node_end(t);
+}
+
 /* -1 .. 254 in 255 steps of 1: zero is 1. */
 Test(dynamic_quantize, range_of_the_data) {
     node_test *t = node_begin("DynamicQuantizeLinear", 11);
