@@ -290,9 +290,11 @@ static void sleep_until_work(pool *p) {
 static bool spin_for_work(pool *p) {
     uint64_t deadline = cnn_now_ns() + SPIN_NS;
     do {
-        for (int i = 0; i < 32; i++)
+        for (int i = 0; i < 32; i++) {
+            if (atomic_load_explicit(&p->pending, memory_order_relaxed) > 0 || any_tile(p))
+                return true;
             relax();
-        if (atomic_load_explicit(&p->pending, memory_order_relaxed) > 0 || any_tile(p)) return true;
+        }
     } while (cnn_now_ns() < deadline);
     return false;
 }
