@@ -197,10 +197,21 @@ static void conv_tile_run(void *args, size_t index) {
     s->kernels->conv(&s->a, &t);
 }
 
+static void conv_rows_run(const void *args, const conv_tile *t) {
+    const conv_step *s = args;
+    s->kernels->conv(&s->a, t);
+}
+
 static void depthwise_tile_run(void *args, size_t index) {
     const depthwise_step *s = args;
     rows_tile t = plan_rows_tile(&s->grid, index);
     s->kernels->depthwise(&s->a, &t);
+}
+
+static void depthwise_rows_run(const void *args, const conv_tile *t) {
+    const depthwise_step *s = args;
+    for (int b = t->ob0; b < t->ob1; b++)
+        s->kernels->depthwise(&s->a, &(rows_tile){t->n, b, t->y0, t->y1});
 }
 
 /* ---- lowering ---- */
@@ -258,9 +269,16 @@ static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const
         status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);
     if (status != CNN_OK) return status;
     size_t tiles = plan_rows_tiles(&s.grid, io.out.geometry.n);
-    if (!plan_add_step(b, f->icg > 1 ? "grouped" : "depthwise", depthwise_tile_run, tiles, &s,
-                       sizeof(s)))
-        return cnn_fail_memory(err, sizeof(s));
+    plan_step *step = plan_add_step(b, f->icg > 1 ? "grouped" : "depthwise", depthwise_tile_run,
+                                    tiles, &s, sizeof(s));
+    if (!step) return cnn_fail_memory(err, sizeof(s));
+    step->strip = (strip_part){.role = STRIP_READER,
+                               .run = depthwise_rows_run,
+                               .in = offsetof(depthwise_step, a.in),
+                               .out = offsetof(depthwise_step, a.out),
+                               .extent = (f->kh - 1) * s.a.dilation_h + 1,
+                               .stride = s.a.stride_h,
+                               .pad = s.a.pad_top};
     conv_connect(b, &io, offsetof(depthwise_step, a.in), offsetof(depthwise_step, a.out),
                  offsetof(depthwise_step, a.residual));
     return CNN_OK;
@@ -306,8 +324,16 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
     size_t pieces = (size_t)out->n * (size_t)s.a.groups;
     s.cut = plan_cut_best(out->h, s.panels_per_group, out->h, pieces, b->threads, tile_cost, &s);
     size_t tiles = pieces * (size_t)s.cut.row_chunks * (size_t)s.cut.column_chunks;
-    if (!plan_add_step(b, joined > 1 ? "conv_joined" : "conv", conv_tile_run, tiles, &s, sizeof(s)))
-        return cnn_fail_memory(err, sizeof(s));
+    plan_step *step =
+        plan_add_step(b, joined > 1 ? "conv_joined" : "conv", conv_tile_run, tiles, &s, sizeof(s));
+    if (!step) return cnn_fail_memory(err, sizeof(s));
+    if (s.a.groups == 1)
+        step->strip = (strip_part){.role = STRIP_WRITER,
+                                   .run = conv_rows_run,
+                                   .cost = tile_cost,
+                                   .in = offsetof(conv_step, a.in),
+                                   .out = offsetof(conv_step, a.out),
+                                   .panel = s.a.ob_group};
     conv_connect(b, &io, offsetof(conv_step, a.in), offsetof(conv_step, a.out),
                  offsetof(conv_step, a.residual));
     return CNN_OK;

@@ -21,6 +21,12 @@ static void pool_tile_run(void *args, size_t index) {
     s->kernel(&s->a, &t);
 }
 
+static void pool_rows_run(const void *args, const conv_tile *t) {
+    const pool_step *s = args;
+    for (int b = t->ob0; b < t->ob1; b++)
+        s->kernel(&s->a, &(rows_tile){t->n, b, t->y0, t->y1});
+}
+
 /* ---- operators ---- */
 
 static const struct {
@@ -120,8 +126,16 @@ cnn_status pool_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     if (s.a.kind == POOL_MIXED) TRY(read_alpha(b, node, &s.a, err));
     s.grid = plan_rows_grid(&out.geometry, POOL_FLOATS);
     size_t tiles = plan_rows_tiles(&s.grid, out.geometry.n);
-    if (!plan_add_step(b, kind_names[s.a.kind], pool_tile_run, tiles, &s, sizeof(s)))
-        return cnn_fail_memory(err, sizeof(s));
+    plan_step *step = plan_add_step(b, kind_names[s.a.kind], pool_tile_run, tiles, &s, sizeof(s));
+    if (!step) return cnn_fail_memory(err, sizeof(s));
+    if (!s.a.bins)
+        step->strip = (strip_part){.role = STRIP_READER,
+                                   .run = pool_rows_run,
+                                   .in = offsetof(pool_step, a.in),
+                                   .out = offsetof(pool_step, a.out),
+                                   .extent = (s.a.kernel_h - 1) * s.a.dilation_h + 1,
+                                   .stride = s.a.stride_h,
+                                   .pad = s.a.pad_top};
     plan_connect_read_blocked(b, offsetof(pool_step, a.in), &in);
     plan_connect_write_blocked(b, offsetof(pool_step, a.out), &out);
     if (indexed) plan_connect_write(b, offsetof(pool_step, a.indices), &indices);

@@ -138,6 +138,7 @@ static cnn_status lower_nodes(plan_builder *b, cnn_error *err) {
         b->node = b->g->nodes[i];
         cnn_status status = lower_node(b, b->node, err);
         if (status != CNN_OK) return status;
+        plan_join_strips(b);
         if (b->out_of_memory) return cnn_fail_memory(err, sizeof(plan_step));
     }
     b->node = NULL;

@@ -257,7 +257,8 @@ plan_step *plan_add_step(plan_builder *b, const char *kernel, tile_fn *tile, siz
                      .tile = tile,
                      .tiles = tiles,
                      .args_size = args_size,
-                     .origin = node ? node->origin : -1};
+                     .origin = node ? node->origin : -1,
+                     .joined = -1};
     s->args = cnn_alloc_aligned(args_size);
     if (!s->args) return NULL;
     memcpy(s->args, args, args_size);

@@ -38,6 +38,8 @@ static void add_steps(cnn_summary *summary, const cnn_plan *plan) {
         /* The last one computes the result; reorders come before. */
         l->kernel = s->kernel;
         l->bytes += s->bytes;
+        cnn_layer *joined = find_layer(summary, s->joined);
+        if (joined) joined->fused_into = l->name;
     }
 }
 
@@ -82,7 +84,7 @@ static bool mark(fusing *f, int index, const cnn_layer *own) {
     if (l == own) return true;
     if (!l || l->kernel || l->fused_into) return false;
     if (!rewrite_is(original, "Identity") && !rewrite_is(original, "Dropout"))
-        l->fused_into = own->name;
+        l->fused_into = own->kernel ? own->name : own->fused_into;
     return true;
 }
 
@@ -118,7 +120,8 @@ void cnn_summary_add_plan(cnn_summary *summary, const cnn_plan *plan) {
     for (size_t i = 0; i < plan->graph->node_count; i++) {
         f.node = plan->graph->nodes[i];
         const cnn_layer *own = find_layer(summary, f.node->origin);
-        if (own && own->kernel && is_between_originals(&f, plan->graph)) mark_fused(&f, own);
+        if (own && (own->kernel || own->fused_into) && is_between_originals(&f, plan->graph))
+            mark_fused(&f, own);
     }
     free(f.open);
 }

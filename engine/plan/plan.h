@@ -12,6 +12,7 @@
 #include "graph/graph.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
+#include "plan/strips.h"
 
 /* Where a pointer in a step's arguments leads. */
 typedef enum reloc_kind {
@@ -34,11 +35,13 @@ typedef struct plan_step {
     cnn_shape shape;
     uint64_t macs;
     int origin;   /* of the node; -1: none, the caller wants an output plain */
+    int joined;   /* origin of the node whose step has become part of this one; -1: none */
     size_t bytes; /* written, padding included */
     tile_fn *tile;
     size_t tiles;
     void *args;
     size_t args_size;
+    strip_part strip;
     reloc *relocs;
     size_t reloc_count, reloc_capacity;
     /* Blocked outputs whose halo is cleared before the tiles run; `data` is an offset in
