@@ -3,10 +3,10 @@
 
     bench/start.py [--runs 15] [--threads N] [NAME=PATH ...]
 
-One row for each model, which is then the only one served, and without models one for those built in. The models take
+One row for the built-in models together, and one for each model given, which is then the only one served. They take
 turns. Times are medians over the runs, files being in the page cache. "At start" is resident memory when ready, "in
 use" the same after as many concurrent pictures as there are threads, in both cases over what has to be there: packed
-weights, and the activations of the sessions. Needs nothing but Python.
+weights, and the activations of the sessions. Exit status 1 if that is more than 15 MB in use. Needs nothing but Python.
 """
 import argparse
 import concurrent.futures
@@ -25,6 +25,7 @@ PICTURE = ROOT / "docs" / "examples" / "seven.jpg"
 PATIENCE = 60
 POLL_SECONDS = 0.0005
 MIB = 1 << 20
+MOST_OVER = 15_000_000
 
 
 def free_port():
@@ -117,8 +118,7 @@ def main():
     parser.add_argument("--threads", type=int, help="default: as cnnserve chooses")
     arguments = parser.parse_args()
     threads = ["--threads", str(arguments.threads)] if arguments.threads else []
-    rows = {"(built in)": threads} if not arguments.models else {}
-    rows |= {m.split("=")[0]: ["--model", m, *threads] for m in arguments.models}
+    rows = {"(built in)": threads} | {m.split("=")[0]: ["--model", m, *threads] for m in arguments.models}
     times = {name: [] for name in rows}
     for _ in range(arguments.runs):
         for name, options in rows.items():
@@ -127,11 +127,15 @@ def main():
             server.stop()
     print("| model | ready, median | fastest | packed weights | sessions | at start, over weights | in use, over both |"
           "\n|---|---|---|---|---|---|---|")
+    too_large = []
     for name, options in rows.items():
         sizes = look_at_memory(options, arguments.threads or os.cpu_count())
         cells = [name, *(f"{ms:.1f} ms" for ms in (statistics.median(times[name]), min(times[name]))),
                  *(f"{size / MIB:.1f} MiB" for size in sizes)]
         print(f"| {' | '.join(cells)} |")
+        too_large += [name] * (sizes[-1] > MOST_OVER)
+    if too_large:
+        raise SystemExit(f"more than {MOST_OVER / 1e6:g} MB over weights and sessions: {', '.join(too_large)}")
 
 
 if __name__ == "__main__":

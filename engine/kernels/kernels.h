@@ -348,10 +348,10 @@ void winograd_pack(const float *weights, int oc, int ic, int m, int ob_group, fl
  * one. */
 int winograd_tiles(const conv_args *a, int m, size_t limit);
 /* Scratch memory of a call: in all, of a tile's row of transformed input, and from point to point
- * of the products. */
+ * of the products, which are one panel's at a time. */
 size_t winograd_scratch_floats(const conv_args *a, int m, const winograd_tile *t);
 size_t winograd_input_row(const conv_args *a);
-size_t winograd_product_point(const winograd_tile *t);
+size_t winograd_product_point(const conv_args *a, const winograd_tile *t);
 /* (C, group, KH, KW) -> [block][kh][input channel of the group][kw][16], zero-padded. */
 size_t depthwise_packed_floats(int c, int group, int kh, int kw);
 void depthwise_pack(const float *weights, int c, int group, int kh, int kw, float *packed);

@@ -73,20 +73,21 @@ size_t winograd_input_row(const conv_args *a) {
     return (size_t)(a->in.blocks + 1) * LANES;
 }
 
-size_t winograd_product_point(const winograd_tile *t) {
-    return ((size_t)(t->t1 - t->t0) * (t->ob1 - t->ob0) + 1) * LANES;
+size_t winograd_product_point(const conv_args *a, const winograd_tile *t) {
+    return ((size_t)(t->t1 - t->t0) * a->ob_group + 1) * LANES;
 }
 
 size_t winograd_scratch_floats(const conv_args *a, int m, const winograd_tile *t) {
     size_t points = (size_t)(m + 2) * (m + 2);
-    return points * ((size_t)(t->t1 - t->t0) * winograd_input_row(a) + winograd_product_point(t));
+    size_t input = (size_t)(t->t1 - t->t0) * winograd_input_row(a);
+    return points * (input + winograd_product_point(a, t));
 }
 
 /* ---- how many tiles ---- */
 
-/* Weights of all points that stay in the second-level cache while the tiles pass by, with the
- * scratch memory that is left beside them. Larger ones come from further away once per call, so
- * that calls should be large. */
+/* Weights of all points that stay in the second-level cache while the tiles pass by, with what is
+ * left beside them for the tiles' transformed input and products. Larger ones come from further
+ * away once per call, so that calls should be large. */
 #define CACHED_BYTES ((size_t)640 << 10)
 #define LARGE_BYTES  ((size_t)4 << 20)
 #define MIN_TILES    ((size_t)14) /* a register tile's */
@@ -98,7 +99,9 @@ int winograd_tiles(const conv_args *a, int m, size_t limit) {
     size_t weights = points * a->in.blocks * LANES * outputs * sizeof(float);
     size_t wanted = weights > CACHED_BYTES ? LARGE_BYTES : CACHED_BYTES;
     size_t ends = points * LANES * sizeof(float); /* of the products' points */
-    size_t most = MIN(MAX(wanted / tile, MIN_TILES), (MAX(limit, ends) - ends) / tile);
+    size_t panel = (size_t)MIN(a->out.blocks, WINOGRAD_MAX_GROUP) * LANES;
+    size_t scratch = points * (winograd_input_row(a) + panel) * sizeof(float);
+    size_t most = MIN(MAX(wanted / tile, MIN_TILES), (MAX(limit, ends) - ends) / scratch);
     if (most == 0) return 0;
     return DIV_UP(all, DIV_UP(all, (int)MIN(most, (size_t)all)));
 }

@@ -144,7 +144,7 @@ INLINE void winograd_input(const winograd_call *c, const int m) {
     }
 }
 
-/* One point's products of the output blocks from `ob` on that are one panel. */
+/* One point's products of the output blocks from `ob` on, which are a panel. */
 static void winograd_panel(const winograd_call *c, size_t point, int ob, int blocks) {
     static const float zeros[TILE_MAX_NB * LANES] __attribute__((aligned(CNN_ALIGN)));
     size_t k = (size_t)c->a->in.blocks * LANES, points = (size_t)(c->m + 2) * (c->m + 2);
@@ -163,7 +163,7 @@ static void winograd_panel(const winograd_call *c, size_t point, int ob, int blo
         .bounds = {-INFINITY, INFINITY},
     };
     const float *in = c->input + point * c->input_point;
-    float *out = c->product + point * c->product_point + (size_t)(ob - c->t->ob0) * count * LANES;
+    float *out = c->product + point * c->product_point;
     for (int i = 0; tiles > 0; tiles--) {
         int r = DIV_UP(count - i, tiles), ra = (r + 1) / 2;
         tile_place at = {
@@ -175,13 +175,6 @@ static void winograd_panel(const winograd_call *c, size_t point, int ob, int blo
         tile_table[blocks][r](&p, &at);
         i += r;
     }
-}
-
-static void winograd_multiply(const winograd_call *c) {
-    int group = c->a->ob_group;
-    for (int point = 0; point < (c->m + 2) * (c->m + 2); point++)
-        for (int ob = c->t->ob0; ob < c->t->ob1; ob += group)
-            winograd_panel(c, point, ob, MIN(group, c->t->ob1 - ob));
 }
 
 /* Residual and activation, from a dense square at `from` to those of its pixels that exist. */
@@ -211,10 +204,11 @@ INLINE void winograd_write(const winograd_call *c, int ob, int y, int x, const f
     }
 }
 
-INLINE void winograd_output(const winograd_call *c, const int m) {
+/* From the products of a panel, those that it is made for. */
+INLINE void winograd_output(const winograd_call *c, int ob0, int blocks, const int m) {
     float square[WINOGRAD_MAX_M * WINOGRAD_MAX_M * LANES] __attribute__((aligned(CNN_ALIGN)));
     const float *product = c->product;
-    for (int ob = c->t->ob0; ob < c->t->ob1; ob++)
+    for (int ob = ob0; ob < ob0 + blocks; ob++)
         for (int tile = c->t->t0; tile < c->t->t1; tile++, product += LANES) {
             winograd_output_tile(product, c->product_point, c->a->bias + (size_t)ob * LANES, square,
                                  m);
@@ -223,9 +217,14 @@ INLINE void winograd_output(const winograd_call *c, const int m) {
 }
 
 INLINE void winograd_body(const winograd_call *c, const int m) {
+    int group = c->a->ob_group;
     winograd_input(c, m);
-    winograd_multiply(c);
-    winograd_output(c, m);
+    for (int ob = c->t->ob0; ob < c->t->ob1; ob += group) {
+        int blocks = MIN(group, c->t->ob1 - ob);
+        for (int point = 0; point < (m + 2) * (m + 2); point++)
+            winograd_panel(c, point, ob, blocks);
+        winograd_output(c, ob, blocks, m);
+    }
 }
 
 static void winograd_2(const winograd_call *c) {
@@ -247,7 +246,7 @@ static void kernel_winograd(const conv_args *a, int m, const winograd_tile *t, f
         .input = scratch,
         .input_row = winograd_input_row(a),
         .input_point = count * winograd_input_row(a),
-        .product_point = winograd_product_point(t),
+        .product_point = winograd_product_point(a, t),
     };
     c.product = scratch + points * c.input_point;
     (m == 2 ? winograd_2 : winograd_4)(&c);
