@@ -39,10 +39,28 @@ static void layout_unblock_lanes(const float *pixels, int lanes, float *planar, 
             planar[c * plane + x] = pixels[(size_t)x * lanes + c];
 }
 
+/* 4 pixels of 3 channels, as many lanes. */
+INLINE void layout_interleave_3(const float *planar, size_t plane, float *pixels) {
+    quad r = *(const quad_unaligned *)planar, g = *(const quad_unaligned *)(planar + plane),
+         b = *(const quad_unaligned *)(planar + 2 * plane);
+    quad rg = __builtin_shufflevector(r, g, 0, 4, 1, 5);
+    quad gb = __builtin_shufflevector(g, b, 1, 5, 2, 6);
+    quad br = __builtin_shufflevector(b, r, 2, 7, 3, 7);
+    quad_unaligned *to = (quad_unaligned *)pixels;
+    to[0] = __builtin_shufflevector(rg, b, 0, 1, 4, 2);
+    to[1] = __builtin_shufflevector(gb, r, 0, 1, 6, 2);
+    to[2] = __builtin_shufflevector(br, g, 0, 1, 7, 2);
+}
+
 /* Squares of 4 channels x 4 pixels, then what they leave at either edge. */
 static void layout_block_row(const float *planar, size_t plane, float *pixels, int lanes, int count,
                              int width) {
     int channels = lanes % 4 == 0 ? count & ~3 : 0, x = 0;
+    if (lanes == 3 && count == 3) {
+        channels = 3;
+        for (; x + 4 <= width; x += 4)
+            layout_interleave_3(planar + x, plane, pixels + (size_t)x * 3);
+    }
     for (; x + 4 <= width; x += 4)
         for (int c = 0; c < channels; c += 4)
             layout_transpose(planar + c * plane + x, plane, pixels + (size_t)x * lanes + c, lanes);
