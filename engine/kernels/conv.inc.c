@@ -53,7 +53,7 @@ static void conv_panel_set(conv_panel *p, const conv_args *a, int n, int ob) {
     p->in_row = a->stride_h * a->in.row_pitch;
     p->out_row = a->out.row_pitch;
     p->residual_row = a->residual_row_pitch;
-    p->tile.weights = a->weights + (size_t)ob * LANES * k;
+    p->tile.weights = a->weights + n * a->weights_image_pitch + (size_t)ob * LANES * k;
     p->tile.bias = a->bias + (size_t)ob * LANES;
 }
 

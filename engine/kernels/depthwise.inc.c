@@ -8,6 +8,7 @@
  * of ky, channel and kx, however its row is cut.
  */
 #include "kernels/act.h"
+#include "kernels/sums.h"
 
 #define DEPTHWISE_PIXELS (SIMD_REGISTERS / 4)
 
@@ -180,6 +181,10 @@ static void kernel_depthwise(const depthwise_args *a, const rows_tile *t) {
             rows[v].out += a->out.row_pitch;
             if (a->residual) rows[v].residual += a->residual_row_pitch;
         }
-        act_finish(out, (size_t)a->out.w * LANES, a->act);
+        if (a->sums)
+            pixels_finish(out, a->out.w, a->act,
+                          a->sums + ((size_t)(t->n * a->out.blocks + t->b) * a->out.h + y) * LANES);
+        else
+            act_finish(out, (size_t)a->out.w * LANES, a->act);
     }
 }

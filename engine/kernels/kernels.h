@@ -51,8 +51,9 @@ typedef struct conv_args {
     blocked in, out;
     const float *residual; /* (N, C, H, W) of `out`; may be out's own memory; NULL: none */
     size_t residual_row_pitch, residual_block_pitch, residual_image_pitch;
-    const float *weights; /* as conv_pack lays out */
-    const float *bias;    /* out.blocks * 16 floats, zero-padded; never NULL */
+    const float *weights;       /* as conv_pack lays out */
+    size_t weights_image_pitch; /* 0: the same for every image */
+    const float *bias;          /* out.blocks * 16 floats, zero-padded; never NULL */
     int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
     int pad_top, pad_left; /* within in's halo */
     int groups;            /* in.blocks and out.blocks are multiples of it */
@@ -91,7 +92,30 @@ typedef struct depthwise_args {
     int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
     int pad_top, pad_left;
     act_params act;
+    float *sums; /* of each row of the output, see row_sums; NULL: not wanted */
 } depthwise_args;
+
+/* ---- squeeze-and-excite (Hu et al. 2018): a factor for each channel ---- */
+
+/* The largest `hidden` below. */
+#define SQUEEZE_MAX_HIDDEN 1024
+
+/*
+ * gate = gate_act(excite * hidden + gate_bias), hidden = hidden_act(squeeze * mean + hidden_bias),
+ * where mean is that of each channel's plane. The products with the means are added up in parts of
+ * part_blocks blocks each.
+ */
+typedef struct squeeze_args {
+    const float *sums;     /* (N, blocks, H, 16), as row_sums */
+    int blocks, h, pixels; /* pixels of a plane */
+    int part_blocks;
+    int hidden;               /* channels in between, a multiple of 16 */
+    const float *squeeze;     /* (blocks, hidden / 16, 16 of channels, 16), zero-padded */
+    const float *hidden_bias; /* hidden, zero-padded */
+    const float *excite;      /* (blocks, hidden, 16), zero-padded */
+    const float *gate_bias;   /* blocks * 16, zero-padded */
+    act_params hidden_act, gate_act;
+} squeeze_args;
 
 /* ---- pooling over windows; docs/pooling.md has the formulas ---- */
 
@@ -264,6 +288,15 @@ typedef struct gemm_args {
      * scratch: winograd_scratch_floats(a, m, t), aligned to CNN_ALIGN */                          \
     X(void, winograd, (const conv_args *a, int m, const winograd_tile *t, float *scratch))         \
     X(void, depthwise, (const depthwise_args *a, const rows_tile *t))                              \
+    /* sums of the rows of each channel, sums: (N, in.blocks, in.h, 16) */                         \
+    X(void, row_sums, (const blocked *in, const rows_tile *t, float *sums))                        \
+    /* products[hidden] of that part of the channels */                                            \
+    X(void, squeeze, (const squeeze_args *a, int n, int part, float *products))                    \
+    /* gate[(b1 - b0) * 16]; parts: (parts, hidden), what `squeeze` has made of each */            \
+    X(void, gate, (const squeeze_args *a, const float *parts, int b0, int b1, float *gate))        \
+    /* out[i * width + j] = in[i * width + j] * scale[i]; width a multiple of 16 */                \
+    X(void, scale_rows,                                                                            \
+      (const float *in, const float *scale, float *out, size_t rows, size_t width))                \
     X(void, pool, (const pool_args *a, const rows_tile *t))                                        \
     X(void, unpool, (const unpool_args *a, int n, int b))                                          \
     X(void, roi_max, (const roi_args *a, const rows_tile *t))                                      \

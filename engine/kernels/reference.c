@@ -64,8 +64,8 @@ static double conv_sum(const conv_args *a, int n, int ob, int lane, int y, int x
     int first = local - local % a->ob_group; /* of the panel */
     int width = MIN(a->ob_group, group_obs - first) * LANES;
     size_t k = (size_t)group_ibs * a->kernel_h * a->kernel_w * a->in.lanes;
-    const float *w =
-        a->weights + ((size_t)group * group_obs + first) * LANES * k + (local - first) * LANES;
+    const float *w = a->weights + n * a->weights_image_pitch +
+                     ((size_t)group * group_obs + first) * LANES * k + (local - first) * LANES;
     double sum = 0;
     for (int ib = 0; ib < group_ibs; ib++)
         for (int ky = 0; ky < a->kernel_h; ky++)
@@ -176,6 +176,17 @@ static void ref_winograd(const conv_args *a, int m, const winograd_tile *t, floa
         }
 }
 
+/* sums is (N, blocks, H, lanes) */
+static void ref_row_sums(const blocked *in, const rows_tile *t, float *sums) {
+    for (int y = t->y0; y < t->y1; y++)
+        for (int l = 0; l < LANES; l++) {
+            double sum = 0;
+            for (int x = 0; x < in->w; x++)
+                sum += pixel(in, t->n, t->b, y, x)[l];
+            sums[((size_t)(t->n * in->blocks + t->b) * in->h + y) * LANES + l] = (float)sum;
+        }
+}
+
 static void ref_depthwise(const depthwise_args *a, const rows_tile *t) {
     for (int y = t->y0; y < t->y1; y++)
         for (int x = 0; x < a->out.w; x++)
@@ -187,6 +198,48 @@ static void ref_depthwise(const depthwise_args *a, const rows_tile *t) {
                                        (size_t)x * LANES + l];
                 pixel(&a->out, t->n, t->b, y, x)[l] = act_apply(sum, a->act);
             }
+    if (a->sums) ref_row_sums(&a->out, t, a->sums);
+}
+
+/* ---- squeeze-and-excite ---- */
+
+/* out is (parts, hidden), of it the part's row */
+static void ref_squeeze(const squeeze_args *a, int n, int part, float *products) {
+    int c0 = part * a->part_blocks * LANES;
+    int c1 = MIN((part + 1) * a->part_blocks, a->blocks) * LANES;
+    for (int r = 0; r < a->hidden; r++) {
+        double sum = 0;
+        for (int c = c0; c < c1; c++) {
+            double mean = 0;
+            for (int y = 0; y < a->h; y++)
+                mean +=
+                    a->sums[((size_t)(n * a->blocks + c / LANES) * a->h + y) * LANES + c % LANES];
+            sum += mean / a->pixels *
+                   a->squeeze[((size_t)(c / LANES) * a->hidden + r / LANES * LANES) * LANES +
+                              c % LANES * LANES + r % LANES];
+        }
+        products[r] = (float)sum;
+    }
+}
+
+static void ref_gate(const squeeze_args *a, const float *parts, int b0, int b1, float *gate) {
+    for (int c = b0 * LANES; c < b1 * LANES; c++) {
+        double sum = a->gate_bias[c];
+        for (int r = 0; r < a->hidden; r++) {
+            double hidden = a->hidden_bias[r];
+            for (int p = 0; p < DIV_UP(a->blocks, a->part_blocks); p++)
+                hidden += parts[(size_t)p * a->hidden + r];
+            sum += act_apply(hidden, a->hidden_act) *
+                   a->excite[((size_t)(c / LANES) * a->hidden + r) * LANES + c % LANES];
+        }
+        gate[c - b0 * LANES] = act_apply(sum, a->gate_act);
+    }
+}
+
+static void ref_scale_rows(const float *in, const float *scale, float *out, size_t rows,
+                           size_t width) {
+    for (size_t i = 0; i < rows * width; i++)
+        out[i] = in[i] * scale[i / width];
 }
 
 /* ---- pooling ---- */

@@ -16,6 +16,7 @@
 #include "kernels/resize.inc.c"
 #include "kernels/roi.inc.c"
 #include "kernels/softmax.inc.c"
+#include "kernels/squeeze.inc.c"
 #include "kernels/wavelet.inc.c"
 #include "kernels/winograd.inc.c"
 

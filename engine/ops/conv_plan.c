@@ -8,7 +8,9 @@
  * activation that passes have fused become the kernel's epilogue.
  */
 #include "ops/conv_plan.h"
+#include "ops/infer.h"
 #include "ops/lower.h"
+#include "ops/squeeze_plan.h"
 #include "plan/builder.h"
 #include "plan/cut.h"
 #include "run/runtime.h"
@@ -21,6 +23,8 @@
 /* Cycles for a byte of weights or input that a tile reads again. */
 #define CYCLES_READ_BYTE 0.05
 #define NARROW           7
+/* Multiplying a weight, over multiplying an element of the input. */
+#define GATE_WEIGHT_COST 6.0
 
 typedef struct conv_step {
     conv_args a;
@@ -78,6 +82,21 @@ bool conv_wants_halo(const graph *g, const graph_node *node, halo *h) {
     if (strcmp(node->op->name, "Conv") != 0 || !read_form(g, node, &f)) return false;
     *h = window_halo(&f.window);
     return true;
+}
+
+/* The projection behind a SqueezeExcite that nobody else needs: then (x gate) w = x (gate w). */
+bool conv_takes_gate(const graph *g, const graph_node *node) {
+    conv_form f;
+    if (strcmp(node->op->name, "Conv") != 0) return false;
+    const graph_value *x = &g->values[node->inputs[0]];
+    const graph_node *gate = x->producer < 0 ? NULL : g->nodes[x->producer];
+    halo none = {0}, h;
+    if (!gate || gate->op != &op_squeeze_excite || gate->fused.act != ACT_NONE || x->uses != 1 ||
+        !conv_wants_halo(g, node, &h) || memcmp(&h, &none, sizeof(h)) != 0 ||
+        !read_form(g, node, &f))
+        return false;
+    double plane = (double)x->shape.dims[2] * (double)x->shape.dims[3];
+    return f.groups == 1 && f.kh == 1 && f.kw == 1 && f.oc * GATE_WEIGHT_COST < plane;
 }
 
 /* ---- weights ---- */
@@ -264,6 +283,8 @@ static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const
                               .residual_image_pitch = io.residual.geometry.image_pitch,
                               .act = plan_act(node)},
                         .grid = plan_rows_grid(&io.out.geometry, DEPTHWISE_FLOATS)};
+    plan_value *value = &b->values[node->outputs[0]];
+    if (value->squeezed) TRY(squeeze_new_sums(b, node->outputs[0], &io.out.geometry, err));
     status = pack_depthwise_weights(b, f, &s.a.weights, err);
     if (status == CNN_OK)
         status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);
@@ -281,6 +302,7 @@ static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const
                                .pad = s.a.pad_top};
     conv_connect(b, &io, offsetof(depthwise_step, a.in), offsetof(depthwise_step, a.out),
                  offsetof(depthwise_step, a.residual));
+    if (value->squeezed) plan_connect_write(b, offsetof(depthwise_step, a.sums), &value->sums);
     return CNN_OK;
 }
 
@@ -322,6 +344,12 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
         status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);
     if (status != CNN_OK) return status;
     size_t pieces = (size_t)out->n * (size_t)s.a.groups;
+    bool gated = b->values[node->inputs[0]].gated;
+    squeeze_weights scaled = {0};
+    if (gated)
+        TRY(squeeze_scale(b, node->inputs[0], s.a.weights, out->blocks, s.a.ob_group, &scaled,
+                          err));
+    s.a.weights_image_pitch = scaled.image_pitch;
     s.cut = plan_cut_best(out->h, s.panels_per_group, out->h, pieces, b->threads, tile_cost, &s);
     size_t tiles = pieces * (size_t)s.cut.row_chunks * (size_t)s.cut.column_chunks;
     plan_step *step =
@@ -336,6 +364,7 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
                                    .panel = s.a.ob_group};
     conv_connect(b, &io, offsetof(conv_step, a.in), offsetof(conv_step, a.out),
                  offsetof(conv_step, a.residual));
+    if (gated) plan_connect_read(b, offsetof(conv_step, a.weights), &scaled.place);
     return CNN_OK;
 }
 

@@ -59,6 +59,7 @@ const lowering lowerings[] = {
     {"SpatialPyramidPool", pyramid_takes, pyramid_lower, false, false},
     {"Split", channel_part_takes, channel_part_lower, false, false},
     {"Squeeze", view_takes, view_lower, false, false},
+    {"SqueezeExcite", squeeze_takes, squeeze_lower, true, false},
     {"StochasticPool", pool_takes, pool_lower, false, false},
     {"Sub", binary_takes, binary_lower, true, false},
     {"Sum", binary_takes, binary_lower, true, false},

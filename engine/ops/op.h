@@ -39,6 +39,13 @@ typedef struct op_def {
     uint64_t (*macs)(const graph *g, const graph_node *node);
 } op_def;
 
+/*
+ * act(x * gate) for each channel, see squeeze_excite.c. Passes make it; files cannot name it.
+ * Inputs: x (N, C, H, W) and the constants w1 (R, C), b1 (R), w2 (C, R), b2 (C), with further axes
+ * of 1; b1 and b2 may be left out. R is at most SQUEEZE_MAX_HIDDEN.
+ */
+extern const op_def op_squeeze_excite;
+
 /* NULL if the operator is unknown in that version. "ai.onnx" is the same domain as "". */
 const op_def *op_find(const char *domain, const char *name, int opset);
 /*

@@ -22,7 +22,8 @@ static const struct {
     {pass_fuse_silu, WITHOUT_FUSE},  /* before fuse_activation, which would take its Sigmoid */
     {pass_fuse_residual,
      WITHOUT_FUSE}, /* before fuse_activation: the sum comes before the activation */
-    {pass_fuse_activation, WITHOUT_FUSE}, /* into whatever makes its input */
+    {pass_fuse_activation, WITHOUT_FUSE},   /* into whatever makes its input */
+    {pass_squeeze_excite, WITHOUT_SQUEEZE}, /* last: knows its activations as epilogues */
 };
 
 cnn_status passes_run(graph *g, unsigned without, cnn_error *err) {

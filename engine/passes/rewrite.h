@@ -27,6 +27,7 @@ cnn_status pass_hard_swish(graph *g, cnn_error *err);
 cnn_status pass_fuse_silu(graph *g, cnn_error *err);
 cnn_status pass_fuse_residual(graph *g, cnn_error *err);
 cnn_status pass_fuse_activation(graph *g, cnn_error *err);
+cnn_status pass_squeeze_excite(graph *g, cnn_error *err);
 
 /* True if the node is ONNX' operator of that name and not emptied. */
 bool rewrite_is(const graph_node *node, const char *op);

@@ -63,6 +63,15 @@ static void find_parts(plan_builder *b) {
     }
 }
 
+/* What a SqueezeExcite has done by the steps before and behind it. */
+static void find_gates(plan_builder *b) {
+    for (size_t i = 0; i < b->g->node_count; i++) {
+        const graph_node *node = b->g->nodes[i];
+        if (node->op == &op_squeeze_excite) b->values[node->inputs[0]].squeezed = true;
+        if (conv_takes_gate(b->g, node)) b->values[node->inputs[0]].gated = true;
+    }
+}
+
 static cnn_status init_values(plan_builder *b, cnn_error *err) {
     graph *g = b->g;
     b->values = calloc(g->value_count + 1, sizeof(*b->values));
@@ -181,6 +190,7 @@ static cnn_status build(plan_builder *b, cnn_error *err) {
     if (status != CNN_OK) return status;
     find_halos(b);
     find_parts(b);
+    find_gates(b);
     status = add_inputs(b, err);
     if (status == CNN_OK) status = lower_nodes(b, err);
     if (status == CNN_OK) status = add_outputs(b, err);

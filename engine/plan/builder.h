@@ -39,6 +39,11 @@ typedef struct plan_value {
     halo halo;       /* what the consumers need */
     int part_of;     /* value whose blocks include this one's (Concat without copying); -1 */
     int first_block; /* there */
+    bool squeezed;   /* a SqueezeExcite reads it: who writes it may also write `sums` */
+    bool has_sums;
+    plan_place sums; /* of its rows, (N, blocks, H, 16) */
+    bool gated;      /* of a SqueezeExcite: its reader multiplies with `gate`, it is the input */
+    plan_place gate; /* (N, blocks * 16) */
 } plan_value;
 
 typedef struct plan_builder {

@@ -842,6 +842,92 @@ Test(silu, not_where_somebody_else_looks) {
     graph_free(g);
 }
 
+/* ---- squeeze-and-excite ---- */
+
+/* How a block is written, or what keeps it from being one. */
+typedef enum squeeze_form {
+    SQUEEZE_CONV,
+    SQUEEZE_SWAPPED,
+    SQUEEZE_MEAN,
+    SQUEEZE_GEMM,
+    SQUEEZE_FORMS,
+    SQUEEZE_FETCHED = SQUEEZE_FORMS, /* somebody wants the hidden vector */
+    SQUEEZE_SHARED,                  /* the gate opens twice */
+    SQUEEZE_OTHER,                   /* the gate of another tensor */
+    SQUEEZE_MAX,
+    SQUEEZE_WIDE, /* more hidden channels than kernels hold */
+    SQUEEZE_SUM,
+    SQUEEZE_FACTOR, /* Gemm with alpha */
+    SQUEEZE_ALL,
+} squeeze_form;
+
+static int gate_layer(graph *g, const char *name, int x, int64_t ic, int64_t oc,
+                      squeeze_form form) {
+    char weights[16], bias[16];
+    snprintf(weights, sizeof weights, "%s.w", name);
+    snprintf(bias, sizeof bias, "%s.b", name);
+    bool flat = form == SQUEEZE_GEMM || form == SQUEEZE_FACTOR;
+    int w = make_random(g, weights, flat ? SHAPE(oc, ic) : SHAPE(oc, ic, 1, 1));
+    int y = make(g, flat ? "Gemm" : "Conv", name, 3, x, w, make_random(g, bias, SHAPE(oc)));
+    if (flat) graph_add_attr_int(made(g), "transB", 1);
+    if (form == SQUEEZE_FACTOR) graph_add_attr_float(made(g), "alpha", 0.5f);
+    return y;
+}
+
+/* The gate of x (2, 5, 3, 4). */
+static int make_gate(graph *g, int x, squeeze_form form) {
+    int64_t hidden = form == SQUEEZE_WIDE ? 1025 : 3;
+    const char *pool = form == SQUEEZE_MEAN  ? "ReduceMean"
+                       : form == SQUEEZE_MAX ? "GlobalMaxPool"
+                                             : "GlobalAveragePool";
+    bool flat = form == SQUEEZE_GEMM || form == SQUEEZE_FACTOR;
+    int y = make(g, pool, "pool", 1, x);
+    if (form == SQUEEZE_MEAN) graph_add_attr_ints(made(g), "axes", (int64_t[]){2, 3}, 2);
+    if (flat) y = make(g, "Flatten", "flat", 1, y);
+    int h = gate_layer(g, "fc1", y, 5, hidden, form);
+    if (form == SQUEEZE_MEAN)
+        h = make(g, "Mul", "silu", 2, h, make(g, "Sigmoid", "s", 1, h));
+    else
+        h = make(g, "Relu", "relu", 1, h);
+    if (form == SQUEEZE_FETCHED) output(g, h);
+    y = gate_layer(g, "fc2", h, hidden, 5, form);
+    y = make(g, form == SQUEEZE_SWAPPED ? "HardSigmoid" : "Sigmoid", "gate", 1, y);
+    int shape = make_ints(g, "shape", 4, (int64_t[]){2, 5, 1, 1});
+    return flat ? make(g, "Reshape", "open", 2, y, shape) : y;
+}
+
+static graph *make_squeeze_excite(squeeze_form form) {
+    graph *g = make_graph(13);
+    int x = make_input(g, "x", SHAPE(2, 5, 3, 4));
+    int other = form == SQUEEZE_OTHER ? make_input(g, "other", SHAPE(2, 5, 3, 4)) : x;
+    int gate = make_gate(g, other, form);
+    if (form == SQUEEZE_SHARED) output(g, make(g, "Add", "z", 2, x, gate));
+    bool swapped = form == SQUEEZE_SWAPPED;
+    const char *op = form == SQUEEZE_SUM ? "Add" : "Mul";
+    output(g, make(g, op, "y", 2, swapped ? gate : x, swapped ? x : gate));
+    return g;
+}
+
+Test(squeeze_excite, as_exporters_write_it) {
+    for (int form = 0; form < SQUEEZE_FORMS; form++) {
+        graph *g = make_squeeze_excite(form);
+        optimise(g);
+        cr_assert_eq(g->node_count, 1, "form %d: %zu nodes", form, g->node_count);
+        cr_assert_eq(count_ops(g, "SqueezeExcite"), 1);
+        cr_assert_str_eq(find_node(g, "y")->name, "y");
+        graph_free(g);
+    }
+}
+
+Test(squeeze_excite, not_what_only_looks_like_it) {
+    for (int form = SQUEEZE_FORMS; form < SQUEEZE_ALL; form++) {
+        graph *g = make_squeeze_excite(form);
+        optimise(g);
+        cr_assert_eq(count_ops(g, "SqueezeExcite"), 0, "form %d", form);
+        graph_free(g);
+    }
+}
+
 /* ---- residuals ---- */
 
 Test(residual, a_basic_block) {

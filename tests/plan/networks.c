@@ -93,6 +93,27 @@ void network_output(network *n, int value) {
     cr_assert(graph_add_output(n->g, value));
 }
 
+static int network_dense(network *n, int x, int64_t ic, int64_t oc, bool dense) {
+    graph_node *node;
+    int w = network_weights(n, &(cnn_shape){dense ? 2 : 4, {oc, ic, 1, 1}}, 0.5f);
+    int b = network_weights(n, &SHAPE(oc), 0.5f);
+    int y = network_node(n, dense ? "Gemm" : "Conv", &node, 3, x, w, b);
+    if (dense) graph_add_attr_int(node, "transB", 1);
+    return y;
+}
+
+int network_squeeze_excite(network *n, int x, int64_t c, int64_t hidden, bool dense) {
+    int y = network_node(n, "GlobalAveragePool", NULL, 1, x);
+    if (dense) y = network_node(n, "Flatten", NULL, 1, y);
+    y = network_node(n, dense ? "LeakyRelu" : "Relu", NULL, 1,
+                     network_dense(n, y, c, hidden, dense));
+    y = network_node(n, dense ? "HardSigmoid" : "Sigmoid", NULL, 1,
+                     network_dense(n, y, hidden, c, dense));
+    if (dense)
+        y = network_node(n, "Reshape", NULL, 2, y, network_ints(n, 4, (int64_t[]){0, c, 1, 1}));
+    return network_node(n, "Mul", NULL, 2, x, y);
+}
+
 cnn_model *network_model(network *n, cnn_runtime *rt) {
     cnn_model *m = calloc(1, sizeof(*m));
     cr_assert_not_null(m);

@@ -36,6 +36,12 @@ int network_ints(network *n, size_t count, const int64_t *ints);
 int network_node(network *n, const char *op, graph_node **node, int input_count, ...);
 void network_output(network *n, int value);
 
+/*
+ * A squeeze-and-excite block of x, which has c channels: of convolutions or, `dense`, of Gemm, with
+ * so many channels in between.
+ */
+int network_squeeze_excite(network *n, int x, int64_t c, int64_t hidden, bool dense);
+
 /* A model that owns the graph. */
 cnn_model *network_model(network *n, cnn_runtime *rt);
 

@@ -270,6 +270,11 @@ static int add_roi_align(network *n, const char *op, int x) {
     return y;
 }
 
+static int add_squeeze_excite(network *n, const char *op, int x) {
+    (void)op;
+    return network_squeeze_excite(n, x, 16, 5, false);
+}
+
 /* The kernel that runs it; NULL: no step, a view costs nothing. */
 static const struct {
     const char *op;
@@ -330,6 +335,7 @@ static const struct {
     {"SpatialPyramidPool", add_pyramid_pool, "pool_max"},
     {"Split", add_split, "copy"},
     {"Squeeze", add_squeeze, NULL},
+    {"SqueezeExcite", add_squeeze_excite, "excite"},
     {"StochasticPool", add_own_pool, "pool_stochastic"},
     {"Sub", add_binary, "binary"},
     {"Sum", add_binary, "binary"},

@@ -171,6 +171,12 @@ static void grow_transpose(growing *g, int from) {
     grow(g, back, &g->shapes[from]);
 }
 
+static void grow_squeeze_excite(growing *g, int from) {
+    const cnn_shape *s = &g->shapes[from];
+    int64_t hidden = 1 + below(g, 40);
+    grow(g, network_squeeze_excite(&g->n, g->values[from], s->dims[1], hidden, below(g, 2)), s);
+}
+
 /* Ends the network with Flatten, Gemm and Softmax. */
 static int grow_classifier(growing *g, int from) {
     const cnn_shape *s = &g->shapes[from];
@@ -188,7 +194,7 @@ static int grow_classifier(growing *g, int from) {
 static void grow_one(growing *g) {
     /* Mostly from the newest value, so that chains form; else from any, so that branches do. */
     int from = below(g, 3) ? g->count - 1 : (int)below(g, (uint32_t)g->count);
-    switch (below(g, 14)) {
+    switch (below(g, 15)) {
     case 0:
     case 1:
     case 2:
@@ -215,6 +221,9 @@ static void grow_one(growing *g) {
         break;
     case 12:
         below(g, 2) ? grow_lrn(g, from) : grow_transpose(g, from);
+        break;
+    case 13:
+        grow_squeeze_excite(g, from);
         break;
     default:
         if (below(g, 3) == 0) grow_global_pool(g, from);
@@ -287,8 +296,8 @@ Test(plan, random_networks_at_every_instruction_set) {
 
 /* For measuring what they bring; see docs/performance.md. */
 Test(plan, techniques_can_be_left_out) {
-    static const char *const lists[] = {"channels", "fold",      "fuse",
-                                        "grouped",  "overwrite", "placement,winograd"};
+    static const char *const lists[] = {
+        "channels", "fold", "fuse", "grouped", "overwrite", "squeeze", "placement,winograd"};
     for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
         setenv("CNN_WITHOUT", lists[i], 1);
         cnn_runtime *one = make_runtime(NULL, 1), *three = make_runtime(NULL, 3);
