@@ -144,10 +144,11 @@ static cnn_status lower_node(plan_builder *b, const graph_node *node, cnn_error 
 
 static cnn_status lower_nodes(plan_builder *b, cnn_error *err) {
     for (size_t i = 0; i < b->g->node_count; i++) {
+        size_t before = b->plan->step_count;
         b->node = b->g->nodes[i];
         cnn_status status = lower_node(b, b->node, err);
         if (status != CNN_OK) return status;
-        plan_join_strips(b);
+        if (b->plan->step_count > before) plan_join_strips(b);
         if (b->out_of_memory) return cnn_fail_memory(err, sizeof(plan_step));
     }
     b->node = NULL;

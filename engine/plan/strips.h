@@ -26,7 +26,8 @@ typedef struct strip_part {
     int extent, stride, pad;
 } strip_part;
 
-/* Joins the two newest steps, if they are such a pair and it pays. */
+/* Joins the two newest steps, the last of which the current node has added, if they are such a pair
+ * and it pays. */
 void plan_join_strips(plan_builder *b);
 
 #endif

@@ -173,6 +173,32 @@ Test(strips, random_pairs_at_every_instruction_set) {
     }
 }
 
+/* The concatenation takes no step: it must not be mistaken for the only reader of what lies between
+ * the newest two. */
+Test(strips, a_node_without_steps_joins_nothing) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(1, 3, 64, 64);
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    network_begin(&n, 9);
+    int x = network_input(&n, &shape);
+    int half = network_node(&n, "Conv", &node, 2, x, network_weights(&n, &SHAPE(32, 3, 1, 1), 1));
+    graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+    int y = network_node(&n, "Conv", NULL, 2, x, network_weights(&n, &SHAPE(32, 3, 1, 1), 1));
+    int pooled = network_node(&n, "MaxPool", &node, 1, y);
+    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){2, 2}, 2);
+    graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+    network_output(&n, network_node(&n, "Concat", &node, 2, half, pooled));
+    graph_add_attr_int(node, "axis", 1);
+    network_output(&n, network_node(&n, "Relu", NULL, 1, y));
+    trial t = trial_create(&n, rt, &shape, NULL, 0);
+    cr_assert(!has_kernel(&t, "conv+pool_max"));
+    trial_run(&t);
+    trial_check(&t, "");
+    trial_free(&t);
+    cnn_runtime_free(rt);
+}
+
 /* ---- what is told about it ---- */
 
 /* conv, relu, pool, and the memory of what is between them nowhere. */
