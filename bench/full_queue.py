@@ -2,7 +2,7 @@
 """What a full queue brings: pictures per second with one thread, with as many as there are CPUs, and with a process of
 one thread on each CPU.
 
-    bench/queue.py [--pictures 200] [--rounds 9] [--out FILE.md] NAME=PATH ...
+    bench/full_queue.py [--pictures 200] [--rounds 9] [--out FILE.md] NAME=PATH ...
 
 Each is `cnnserve classify` over the same pictures, and again over a few of them; the difference is the time of the
 pictures without the start of the program. The three take turns; medians over the rounds, and of each round's ratios. The
@@ -60,7 +60,7 @@ def main():
     version = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     lines = ["# Throughput of a full queue, fp32", "",
              f"{about['cpu']}, {about['cpus']} CPUs, {about['system']}; {version}. {datetime.date.today()}.  ",
-             f"`bench/queue.py --pictures {arguments.pictures} --rounds {arguments.rounds}`", "",
+             f"`bench/full_queue.py --pictures {arguments.pictures} --rounds {arguments.rounds}`", "",
              f"Pictures per second of `cnnserve classify`, batch 1, medians over {arguments.rounds} rounds in which the three take turns.", "",
              f"| model | 1 thread | {len(cpus)} threads | times | {len(cpus)} processes of 1 thread | times |", "|---|--:|--:|--:|--:|--:|"]
     for model in arguments.models:
