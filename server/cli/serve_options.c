@@ -107,7 +107,7 @@ static const option_def defs[] = {
      .argument = "N",
      .min = 1,
      .max = 86400,
-     .help = "a connection on which nothing moves for longer is closed"},
+     .help = "a connection idle, or slower than 4 KiB a second, for longer is closed"},
     {.name = "feature-limit",
      .type = OPTION_SIZE,
      FIELD(feature_limit),

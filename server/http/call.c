@@ -114,6 +114,7 @@ enum MHD_Result call_answer(call *c) {
         MHD_add_response_header(response, "Connection", "close");
     enum MHD_Result queued = MHD_queue_response(c->connection, (unsigned)reply->status, response);
     MHD_destroy_response(response);
+    deadline_enter(c->client->deadline, DEADLINE_REPLY);
     c->state = CALL_ANSWERED;
     return queued;
 }
@@ -397,7 +398,16 @@ static void log_call(const call *c, unsigned status) {
                               .duration_ns = clock_ns() - c->started_ns});
 }
 
+/* What the kernel still holds of a reply is not sent to a client that has been too slow for it. */
+static void drop_unsent(const call *c, enum MHD_RequestTerminationCode why) {
+    struct linger none = {.l_onoff = 1};
+    if (c->state == CALL_ANSWERED && c->body_read &&
+        (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED || why == MHD_REQUEST_TERMINATED_WITH_ERROR))
+        setsockopt(call_socket(c->connection), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 void call_end(call *c, enum MHD_RequestTerminationCode why) {
+    drop_unsent(c, why);
     call_end_early(c, why);
     deadline_enter(c->client->deadline, DEADLINE_WAITING);
     unsigned status = final_status(c, why);

@@ -3,8 +3,12 @@
 
 #include "common/clock.h"
 
+#include <netinet/in.h>
+/* glibc's netinet/tcp.h lacks what the kernel has added to tcp_info. */
+#include <linux/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -14,6 +18,11 @@
 #define MILLISECOND 1000000ULL
 #define TICK_MS     500
 
+/* Bytes that the kernel takes of a reply beyond what it has sent. It would take megabytes, and
+ * libmicrohttpd, which sees only that, would find nothing moving while a slow client takes those.
+ */
+#define UNSENT_BYTES (64 << 10)
+
 /* Fields guarded by the lock of `all`. */
 struct deadline {
     deadlines *all;
@@ -22,6 +31,7 @@ struct deadline {
     deadline_phase phase;
     uint64_t since_ns; /* when the phase began */
     uint64_t received; /* bytes of body in this phase */
+    uint64_t taken;    /* of replies, by the client, before `since_ns` */
     bool passed;
 };
 
@@ -37,7 +47,29 @@ static uint64_t allowed_ns(const deadline *d) {
     if (d->phase == DEADLINE_NONE) return UINT64_MAX;
     /* libmicrohttpd closes a silent connection itself; a second later it is our turn. */
     if (d->phase == DEADLINE_WAITING) return d->all->idle_ns + SECOND;
+    if (d->phase == DEADLINE_REPLY) return d->all->idle_ns;
     return d->all->idle_ns + d->received * (SECOND / DEADLINE_MIN_RATE);
+}
+
+/* Bytes that the connection's peer has acknowledged. */
+static uint64_t taken_bytes(const deadline *d) {
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    return getsockopt(d->socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_acked
+                                                                           : 0;
+}
+
+/* A client that has taken enough of a reply has as much time again. */
+static void renew(deadline *d, uint64_t now) {
+    if (d->phase != DEADLINE_REPLY) return;
+    uint64_t taken = taken_bytes(d);
+    if (taken - d->taken < d->all->idle_ns / SECOND * DEADLINE_MIN_RATE) return;
+    d->taken = taken;
+    d->since_ns = now;
+}
+
+static bool takes_input(const deadline *d) {
+    return d->phase == DEADLINE_WAITING || d->phase == DEADLINE_BODY;
 }
 
 /* The end of a connection's input can escape libmicrohttpd (edge-triggered epoll) if it comes while
@@ -45,7 +77,7 @@ static uint64_t allowed_ns(const deadline *d) {
  * or wait for the rest of a body, until that times out. */
 static bool peer_has_ended(const deadline *d, uint64_t now) {
     char byte;
-    return d->phase != DEADLINE_NONE && now - d->since_ns > TICK_MS * MILLISECOND &&
+    return takes_input(d) && now - d->since_ns > TICK_MS * MILLISECOND &&
            recv(d->socket, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
@@ -54,9 +86,10 @@ static void end_overdue(deadlines *all) {
     uint64_t now = clock_ns(); /* not before the lock: no phase began later */
     for (deadline *d = all->first; d; d = d->next) {
         if (peer_has_ended(d, now)) shutdown(d->socket, SHUT_RD);
+        renew(d, now);
         if (d->passed || now - d->since_ns <= allowed_ns(d)) continue;
         d->passed = true;
-        shutdown(d->socket, SHUT_RD);
+        shutdown(d->socket, takes_input(d) ? SHUT_RD : SHUT_RDWR);
     }
     pthread_mutex_unlock(&all->lock);
 }
@@ -95,6 +128,7 @@ deadline *deadline_add(deadlines *all, int socket) {
     deadline *d = calloc(1, sizeof *d);
     if (!d) return NULL;
     *d = (deadline){.all = all, .socket = socket, .since_ns = clock_ns()};
+    setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){UNSENT_BYTES}, sizeof(int));
     pthread_mutex_lock(&all->lock);
     d->next = all->first;
     if (d->next) d->next->previous = d;
@@ -121,6 +155,7 @@ void deadline_enter(deadline *d, deadline_phase phase) {
     d->phase = phase;
     d->since_ns = clock_ns();
     d->received = 0;
+    if (phase == DEADLINE_REPLY) d->taken = taken_bytes(d);
     pthread_mutex_unlock(&d->all->lock);
 }
 

@@ -793,6 +793,42 @@ class Memory(ServerCase):
         self.fail(f"no {status}, but {reply.status}")
 
 
+class SlowReaders(ServerCase):
+    """A client has to take 4 KiB of a reply a second, over each idle-seconds."""
+    options = ("--idle-seconds", "3")
+    body = json.dumps({"images": [base64.b64encode(ONE).decode()] * 8, "features": ["*"]}).encode()
+    # Of eight times 4 MB, more than the kernel keeps of it.
+    request = b"POST /v1/models/cifar10/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" \
+              b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+    def read(self, size, pause, limit):
+        """How much of the reply there is up to `limit` bytes, taken `size` bytes at a time."""
+        taken, end = 0, time.monotonic() + PATIENCE
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.connect((self.server.host, self.server.port))
+            s.sendall(self.request)
+            s.settimeout(PATIENCE)
+            while taken < limit:
+                self.assertLess(time.monotonic(), end, f"after {taken} bytes it still goes on")
+                try:
+                    piece = s.recv(size)
+                except ConnectionResetError:
+                    return taken
+                if not piece:
+                    return taken
+                taken += len(piece)
+                time.sleep(pause)
+        return taken
+
+    def test_too_slow(self):
+        self.assertLess(self.read(1024, 0.4, 100_000), 100_000)
+        self.assert_alive()
+
+    def test_slow_but_steady(self):
+        self.assertGreaterEqual(self.read(4096, 0.1, 300_000), 300_000)
+
+
 class Cors(ServerCase):
     options = ("--cors-origin", "https://a.example, http://localhost:3000")
 
