@@ -14,19 +14,29 @@
 
 /* ---- the network -------------------------------------------------------------------------- */
 
-/* The end of the network, found on first use; it lives as long as the model. */
+/* Looks for the end of the network, unless it is known what becomes of that; under the lock. */
+static void look_for_head(served_model *model, cnn_error *why) {
+    cnn_shape input = served_model_nominal(model);
+    if (model->head || model->headless) return;
+    if (cnn_average_head_find(model->cnn, model->output, &input, &model->head, why) ==
+        CNN_UNSUPPORTED)
+        model->headless = strdup(why->message);
+}
+
+/* The end of the network, found on first use; it lives as long as the model, as does the answer
+ * that there is none. */
 static model_code find_head(served_model *model, const cnn_average_head **out, model_error *err) {
     cnn_error why = {0};
-    cnn_shape input = served_model_nominal(model);
     pthread_mutex_lock(&model->lazy_lock);
-    if (!model->head) cnn_average_head_find(model->cnn, model->output, &input, &model->head, &why);
+    look_for_head(model, &why);
     const cnn_average_head *head = model->head;
+    const char *headless = model->headless;
     pthread_mutex_unlock(&model->lazy_lock);
     if (!head && why.status == CNN_OUT_OF_MEMORY) return model_fail_memory(err);
     if (!head)
         return model_fail(err, MODEL_BAD_REQUEST,
                           "there is no class activation map of model '%.128s': %s", model->name,
-                          why.message);
+                          headless ? headless : why.message);
     *out = head;
     return MODEL_OK;
 }

@@ -43,9 +43,10 @@ struct served_model {
     model_activation activation;
     char **labels; /* class_count strings in one block, freed as one */
     size_t class_count;
-    pthread_mutex_t lazy_lock; /* guards the two below, NULL until asked for */
+    pthread_mutex_t lazy_lock; /* guards the three below, NULL until asked for */
     cnn_summary *summary;
     cnn_average_head *head;
+    char *headless; /* why there is no head */
     plan_cache plans;
 };
 

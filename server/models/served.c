@@ -14,6 +14,7 @@ void served_model_unref(served_model *model) {
     pthread_mutex_destroy(&model->lazy_lock);
     cnn_summary_free(model->summary);
     cnn_average_head_free(model->head);
+    free(model->headless);
     cnn_model_free(model->cnn);
     free(model->labels);
     free(model->tensors);

@@ -524,6 +524,10 @@ Test(explain, other_networks_are_refused) {
                      "there is no class activation map of model 'digits': the network does not end "
                      "in global average pooling and at most one linear layer; it ends in MaxPool "
                      "'pool2', Conv 'conv3', Relu 'relu3', Flatten 'flatten', Gemm 'logits'");
+    cr_assert_not_null(model->headless, "nor is that looked for again");
+    const model_error first = err;
+    cr_expect_eq(explain(model, 1, MODEL_BEST_CLASS, &query, &err), MODEL_BAD_REQUEST);
+    cr_expect_str_eq(err.message, first.message);
     served_model_unref(model);
 }
 
