@@ -163,8 +163,8 @@ void cnn_runtime_parallel_for(cnn_runtime *rt, size_t count, cnn_range_fn *fn, v
 typedef struct cnn_model cnn_model;
 
 /* External data is looked for beside the file. Large weights stay in both, which stay open: replace
- * files, do not write into them. CNN_NOT_FOUND and CNN_IO are about the files, CNN_INVALID_MODEL,
- * CNN_UNSUPPORTED and CNN_LIMIT about what they hold.
+ * files, do not write other content into them. CNN_NOT_FOUND and CNN_IO are about the files,
+ * CNN_INVALID_MODEL, CNN_UNSUPPORTED and CNN_LIMIT about what they hold.
  */
 cnn_status cnn_model_load_file(cnn_runtime *rt, const char *path, cnn_model **out, cnn_error *err);
 /* The same from memory, without external data. `bytes` may be freed afterwards. */

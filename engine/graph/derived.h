@@ -18,6 +18,8 @@ cnn_status tensor_derive(cnn_dtype dtype, const cnn_shape *shape, derivation *fr
 /* A copy of a derived tensor, with its elements. */
 cnn_status tensor_compute(const tensor *t, tensor **out, cnn_error *err);
 
+/* What is read at a time of a tensor left in a file. */
+#define STORED_CHUNK ((size_t)4 << 20)
 /* Loads the constants that were left in files (stored.c). */
 cnn_status graph_read_constants(graph *g, int threads, cnn_error *err);
 

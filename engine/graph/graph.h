@@ -59,11 +59,12 @@ typedef struct tensor {
     cnn_shape shape;
     size_t elements;
     size_t bytes;
-    void *data;          /* CNN_ALIGN-aligned; owned; NULL: left in the file, or derived */
-    bool adopted;        /* data is from malloc, not from cnn_alloc_zeroed */
-    stored_file *file;   /* a reference to where the elements come from; NULL: known to nobody */
-    uint64_t offset;     /* there */
-    derivation *derived; /* owned; NULL: from nothing else */
+    void *data;             /* CNN_ALIGN-aligned; owned; NULL: left in the file, or derived */
+    bool adopted;           /* data is from malloc, not from cnn_alloc_zeroed */
+    stored_file *file;      /* a reference to where the elements come from; NULL: known to nobody */
+    uint64_t offset;        /* there */
+    _Atomic uint64_t *sums; /* owned; of what was read first, see stored.c; NULL: not in a file */
+    derivation *derived;    /* owned; NULL: from nothing else */
 } tensor;
 
 /* Zeros. Fails on symbolic extents and above GRAPH_MAX_TENSOR_BYTES. */

@@ -5,8 +5,9 @@
  * Once weights are packed nobody needs the originals, until another plan is compiled; so a model
  * keeps its files open instead, and reads. It does not map them: a mapped file that somebody cuts
  * short kills who reads it, and in an ONNX file elements are not aligned. An open file stays the
- * same when another one takes its name, as deployments do; one that was written to in place is told
- * by its size and time, and refused.
+ * same when another one takes its name, as deployments do. One that was written to in place is
+ * refused: if its time has changed, what is read again must have the checksum (XXH3, Yann Collet)
+ * that it had first. So a file may be touched, or written with what it holds already.
  */
 #include "base/parallel.h"
 #include "graph/derived.h"
@@ -16,8 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define CHUNK ((size_t)4 << 20) /* that one thread reads at a time */
+#include <xxhash.h>
 
 struct stored_file {
     atomic_int refs;
@@ -89,13 +89,21 @@ typedef struct chunk {
     uint64_t offset;
     char *to;
     size_t bytes;
-    int failed; /* errno; -1: the file is not what it was */
+    _Atomic uint64_t *sum; /* of these bytes when they were read first; 0: they have not been */
+    int failed;            /* errno; -1: the file is not what it was */
 } chunk;
 
-static bool is_unchanged(const stored_file *f) {
-    struct stat st;
-    return fstat(f->fd, &st) == 0 && (size_t)st.st_size == f->size &&
-           st.st_mtim.tv_sec == f->modified.tv_sec && st.st_mtim.tv_nsec == f->modified.tv_nsec;
+/* Whether what has been read is what the file held when it was opened. */
+static bool is_unchanged(const chunk *c) {
+    const struct timespec *then = &c->file->modified;
+    struct stat now;
+    if (fstat(c->file->fd, &now) != 0 || (size_t)now.st_size != c->file->size) return false;
+    bool untouched = now.st_mtim.tv_sec == then->tv_sec && now.st_mtim.tv_nsec == then->tv_nsec;
+    uint64_t first = atomic_load(c->sum);
+    if (untouched && first) return true;
+    uint64_t sum = XXH3_64bits(c->to, c->bytes) | 1;
+    if (untouched) atomic_store(c->sum, sum);
+    return untouched || sum == first;
 }
 
 static void read_chunk(void *chunks, size_t index) {
@@ -111,7 +119,7 @@ static void read_chunk(void *chunks, size_t index) {
         else if (n == 0 || errno != EINTR)
             c->failed = n == 0 ? -1 : errno;
     }
-    if (!c->failed && !is_unchanged(c->file)) c->failed = -1;
+    if (!c->failed && !is_unchanged(c)) c->failed = -1;
 }
 
 typedef struct reading {
@@ -126,16 +134,17 @@ static cnn_status prepare(reading *r, const tensor *t, tensor **out, cnn_error *
     if (status != CNN_OK) return status;
     copy->file = stored_file_ref(t->file);
     copy->offset = t->offset;
-    size_t wanted = r->count + DIV_UP(t->bytes, CHUNK);
+    size_t wanted = r->count + DIV_UP(t->bytes, STORED_CHUNK);
     if (!cnn_grow((void **)&r->chunks, &r->capacity, wanted, sizeof(*r->chunks))) {
         tensor_unref(copy);
         return cnn_fail_memory(err, wanted * sizeof(*r->chunks));
     }
-    for (size_t at = 0; at < t->bytes; at += CHUNK)
+    for (size_t at = 0; at < t->bytes; at += STORED_CHUNK)
         r->chunks[r->count++] = (chunk){.file = t->file,
                                         .offset = t->offset + at,
                                         .to = (char *)copy->data + at,
-                                        .bytes = MIN(CHUNK, t->bytes - at)};
+                                        .sum = &t->sums[at / STORED_CHUNK],
+                                        .bytes = MIN(STORED_CHUNK, t->bytes - at)};
     *out = copy;
     return CNN_OK;
 }

@@ -71,6 +71,11 @@ cnn_status tensor_leave(cnn_dtype dtype, const cnn_shape *shape, stored_file *fi
     if (status != CNN_OK) return status;
     t->file = stored_file_ref(file);
     t->offset = offset;
+    t->sums = calloc(DIV_UP(t->bytes, STORED_CHUNK) + 1, sizeof(*t->sums));
+    if (!t->sums) {
+        tensor_unref(t);
+        return cnn_fail_memory(err, sizeof(*t->sums));
+    }
     *out = t;
     return CNN_OK;
 }
@@ -103,6 +108,7 @@ void tensor_unref(tensor *t) {
     else
         cnn_free_zeroed(t->data, t->bytes);
     stored_file_unref(t->file);
+    free(t->sums);
     derivation_free(t->derived);
     free(t);
 }

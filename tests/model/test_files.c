@@ -181,6 +181,29 @@ Test(files, that_are_overwritten_are_refused) {
     cnn_model_free(model);
 }
 
+static void set_time(time_t seconds) {
+    struct timespec times[] = {{seconds, 0}, {seconds, 0}};
+    cr_assert_eq(utimensat(0, path, times, 0), 0);
+}
+
+/* As rsync, cp and remounting do. */
+Test(files, may_be_touched_and_written_as_they_are) {
+    cnn_model *model = load();
+    double sum = run_for(model, 1);
+    set_time(1);
+    cr_assert_eq(run_for(model, 2), 2 * sum);
+    write_model(path, 1);
+    set_time(2);
+    cr_assert_eq(run_for(model, 1), sum);
+    write_model(path, 2);
+    set_time(3);
+    expect_changed(model);
+    write_model(path, 1);
+    set_time(4);
+    cr_assert_eq(run_for(model, 1), sum, "it is again what it was");
+    cnn_model_free(model);
+}
+
 /* ---- constants on which shapes, or the check of a node, depend ---- */
 
 #define MANY 700 /* so many that they are worth leaving in the file */
