@@ -10,7 +10,9 @@
 #include "kernels/act.h"
 #include "kernels/sums.h"
 
-#define DEPTHWISE_PIXELS (SIMD_REGISTERS / 4)
+/* Two multiply-adds that each take 4 cycles need 8 accumulators at least. 56, 28 and 14, the widths
+ * of most maps, are multiples of 14. */
+#define DEPTHWISE_PIXELS (SIMD_REGISTERS == 32 ? 14 : SIMD_WIDTH == 8 ? 7 : 4)
 
 /* One vector of lanes of a row of output pixels. */
 typedef struct depthwise_row {
@@ -115,6 +117,7 @@ INLINE void depthwise_pixels(const depthwise_row *row, int width, const int grou
                              const int s) {
     const depthwise_row r = *row; /* which no store can change */
     int x = depthwise_steps(&r, 0, width, DEPTHWISE_PIXELS, group, kw, s);
+    if (DEPTHWISE_PIXELS > 7) x = depthwise_steps(&r, x, width, 7, group, kw, s);
     if (DEPTHWISE_PIXELS > 4) x = depthwise_steps(&r, x, width, 4, group, kw, s);
     x = depthwise_steps(&r, x, width, 2, group, kw, s);
     depthwise_steps(&r, x, width, 1, group, kw, s);

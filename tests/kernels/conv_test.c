@@ -552,6 +552,23 @@ Test(depthwise, random_shapes) {
     }
 }
 
+/* Every width with every unrolled kernel: all numbers of pixels that are computed together. */
+Test(depthwise, every_width) {
+    rng r = rng_seed(9);
+    for (int ow = 1; ow <= 43; ow++)
+        for (int group = 1; group <= 8; group *= 2) {
+            shape s = {.n = 1, .in_lanes = LANES, .ic = 16, .oc = 16, .groups = 16 / group};
+            s.kh = s.kw = 3 + 2 * rng_int(&r, 0, group == 1 ? 2 : 0);
+            s.sh = s.sw = rng_int(&r, 1, 2);
+            s.dh = s.dw = 1;
+            s.h = rng_int(&r, 1, 3);
+            s.w = (ow - 1) * s.sw + 1;
+            s.pad_top = s.pad_left = s.pad_bottom = s.pad_right = s.kh / 2;
+            cr_assert(shape_finish(&s));
+            solver_case(&s, depthwise_run, chain_error(s.kh * s.kw), &r);
+        }
+}
+
 Test(depthwise, residual_in_place) {
     rng r = rng_seed(8);
     for (int i = 0; i < 30; i++) {
