@@ -23,6 +23,9 @@ typedef struct winograd_step {
 /* Per byte of weights that do not stay in the second-level cache. */
 #define CYCLES_STREAM_BYTE 0.1
 #define CACHED_BYTES       (512.0 * 1024)
+/* Per byte of weights that a call reads while another thread's call reads others: most of it goes
+ * on beside the arithmetic (measured with two threads). */
+#define CYCLES_READ_BYTE 0.04
 
 static double stream_cost(double weights) {
     double bytes = weights * sizeof(float);
@@ -34,11 +37,19 @@ static double direct_cost(const blocked *in, const blocked *out) {
     return weights * out->h * out->w / (2 * LANES) + stream_cost(weights) / 2;
 }
 
+static double winograd_weights(int in_blocks, int out_blocks, int m) {
+    return (double)(m + 2) * (m + 2) * in_blocks * out_blocks * LANES * LANES;
+}
+
 /* Of a call for `tiles` tiles and `out_blocks` blocks of the output. */
+static double winograd_arithmetic(int in_blocks, int out_blocks, int tiles, int m) {
+    return tiles * winograd_weights(in_blocks, out_blocks, m) / (2 * LANES) +
+           tiles * (in_blocks + out_blocks) * CYCLES_TRANSFORM(m);
+}
+
 static double winograd_cost(int in_blocks, int out_blocks, int tiles, int m) {
-    double weights = (double)(m + 2) * (m + 2) * in_blocks * out_blocks * LANES * LANES;
-    return tiles * weights / (2 * LANES) + tiles * (in_blocks + out_blocks) * CYCLES_TRANSFORM(m) +
-           stream_cost(weights);
+    return winograd_arithmetic(in_blocks, out_blocks, tiles, m) +
+           stream_cost(winograd_weights(in_blocks, out_blocks, m));
 }
 
 bool winograd_fits(const conv_io *io, int m) {
@@ -99,7 +110,9 @@ static cnn_status pack_weights(plan_builder *b, const conv_form *f, int m, int o
 
 static double call_cost(const void *arg, int tiles, int panels) {
     const winograd_step *s = arg;
-    return winograd_cost(s->a.in.blocks, panels * s->a.ob_group, tiles, s->m);
+    int blocks = panels * s->a.ob_group;
+    return winograd_arithmetic(s->a.in.blocks, blocks, tiles, s->m) +
+           winograd_weights(s->a.in.blocks, blocks, s->m) * sizeof(float) * CYCLES_READ_BYTE;
 }
 
 static void run_call(void *args, size_t index) {
