@@ -153,20 +153,23 @@ static const reloc *find_reloc(const plan_step *s, size_t blocked_at) {
     return NULL;
 }
 
-/* True if the newest step reads just what the one before writes, and nobody else does. */
+static blocked blocked_at(const plan_step *s, size_t where) {
+    blocked found;
+    memcpy(&found, (const char *)s->args + where, sizeof(found));
+    return found;
+}
+
+/* True if the newest step reads just what the one before writes, and nobody else does. What the one
+ * writes may be only the first blocks of what the other reads: see plan_value.part_of. */
 static bool is_pair(const plan_builder *b, const plan_step *writer, const plan_step *reader) {
     if (writer->strip.role != STRIP_WRITER || reader->strip.role != STRIP_READER ||
         b->node->fused.residual >= 0 || b->g->values[b->node->inputs[0]].uses != 1)
         return false;
     const reloc *out = find_reloc(writer, writer->strip.out);
     const reloc *in = find_reloc(reader, reader->strip.in);
-    return out && in && in->buffer == out->buffer && in->offset == out->offset;
-}
-
-static blocked blocked_at(const plan_step *s, size_t where) {
-    blocked found;
-    memcpy(&found, (const char *)s->args + where, sizeof(found));
-    return found;
+    return out && in && in->buffer == out->buffer && in->offset == out->offset &&
+           blocked_at(reader, reader->strip.in).blocks ==
+               blocked_at(writer, writer->strip.out).blocks;
 }
 
 static size_t image_bytes(const blocked *a) {

@@ -199,6 +199,30 @@ Test(strips, a_node_without_steps_joins_nothing) {
     cnn_runtime_free(rt);
 }
 
+/* The first blocks of what the pool reads are written last: both steps stay. */
+Test(strips, a_part_of_what_is_read) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(2, 3, 90, 80);
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    network_begin(&n, 9);
+    int x = network_input(&n, &shape), parts[2];
+    for (int i = 0; i < 2; i++) {
+        int w = network_weights(&n, &SHAPE(32, 3, 1, 1), 1);
+        parts[i] = network_node(&n, "Conv", NULL, 2, x, w);
+    }
+    int all = network_node(&n, "Concat", &node, 2, parts[1], parts[0]);
+    graph_add_attr_int(node, "axis", 1);
+    network_output(&n, network_node(&n, "MaxPool", &node, 1, all));
+    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){2, 2}, 2);
+    trial t = trial_create(&n, rt, &shape, NULL, 0);
+    cr_assert_str_eq(trial_kernel(&t, "MaxPool"), "pool_max");
+    trial_run(&t);
+    trial_check(&t, "parts");
+    trial_free(&t);
+    cnn_runtime_free(rt);
+}
+
 /* ---- what is told about it ---- */
 
 /* conv, relu, pool, and the memory of what is between them nowhere. */
