@@ -858,17 +858,23 @@ typedef enum squeeze_form {
     SQUEEZE_WIDE, /* more hidden channels than kernels hold */
     SQUEEZE_SUM,
     SQUEEZE_FACTOR, /* Gemm with alpha */
+    SQUEEZE_COLUMN, /* Gemm with a bias for each image */
     SQUEEZE_ALL,
 } squeeze_form;
+
+static bool is_flat(squeeze_form form) {
+    return form == SQUEEZE_GEMM || form == SQUEEZE_FACTOR || form == SQUEEZE_COLUMN;
+}
 
 static int gate_layer(graph *g, const char *name, int x, int64_t ic, int64_t oc,
                       squeeze_form form) {
     char weights[16], bias[16];
     snprintf(weights, sizeof weights, "%s.w", name);
     snprintf(bias, sizeof bias, "%s.b", name);
-    bool flat = form == SQUEEZE_GEMM || form == SQUEEZE_FACTOR;
+    bool flat = is_flat(form), column = form == SQUEEZE_COLUMN && oc == 2;
     int w = make_random(g, weights, flat ? SHAPE(oc, ic) : SHAPE(oc, ic, 1, 1));
-    int y = make(g, flat ? "Gemm" : "Conv", name, 3, x, w, make_random(g, bias, SHAPE(oc)));
+    int b = make_random(g, bias, column ? SHAPE(oc, 1) : SHAPE(oc));
+    int y = make(g, flat ? "Gemm" : "Conv", name, 3, x, w, b);
     if (flat) graph_add_attr_int(made(g), "transB", 1);
     if (form == SQUEEZE_FACTOR) graph_add_attr_float(made(g), "alpha", 0.5f);
     return y;
@@ -876,18 +882,18 @@ static int gate_layer(graph *g, const char *name, int x, int64_t ic, int64_t oc,
 
 /* The gate of x (2, 5, 3, 4). */
 static int make_gate(graph *g, int x, squeeze_form form) {
-    int64_t hidden = form == SQUEEZE_WIDE ? 1025 : 3;
+    int64_t hidden = form == SQUEEZE_WIDE ? 1025 : form == SQUEEZE_COLUMN ? 2 : 3;
     const char *pool = form == SQUEEZE_MEAN  ? "ReduceMean"
                        : form == SQUEEZE_MAX ? "GlobalMaxPool"
                                              : "GlobalAveragePool";
-    bool flat = form == SQUEEZE_GEMM || form == SQUEEZE_FACTOR;
+    bool flat = is_flat(form);
     int y = make(g, pool, "pool", 1, x);
     if (form == SQUEEZE_MEAN) graph_add_attr_ints(made(g), "axes", (int64_t[]){2, 3}, 2);
     if (flat) y = make(g, "Flatten", "flat", 1, y);
     int h = gate_layer(g, "fc1", y, 5, hidden, form);
     if (form == SQUEEZE_MEAN)
         h = make(g, "Mul", "silu", 2, h, make(g, "Sigmoid", "s", 1, h));
-    else
+    else if (form != SQUEEZE_COLUMN)
         h = make(g, "Relu", "relu", 1, h);
     if (form == SQUEEZE_FETCHED) output(g, h);
     y = gate_layer(g, "fc2", h, hidden, 5, form);
