@@ -24,18 +24,19 @@ PICTURE = ROOT / "docs" / "examples" / "seven.jpg"
 
 
 def seconds(model, pictures, threads, cpu_sets):
-    """One process of `threads` threads on each set of CPUs, each with its share of the pictures; until the last ends."""
+    """One process of `threads` threads and that many pictures on each set of CPUs; until the last ends."""
     started = time.perf_counter()
     running = [subprocess.Popen(["taskset", "-c", ",".join(map(str, cpus)), PROGRAM, "classify", "--threads", str(threads), model,
-                                 *[PICTURE] * (pictures // len(cpu_sets))], stdout=subprocess.DEVNULL) for cpus in cpu_sets]
+                                 *[PICTURE] * pictures], stdout=subprocess.DEVNULL) for cpus in cpu_sets]
     if any([process.wait() for process in running]):
         raise SystemExit(f"{model}: cnnserve classify failed")
     return time.perf_counter() - started
 
 
 def rate(model, pictures, threads, cpu_sets):
-    few = 2 * len(cpu_sets)
-    return (pictures - few) / (seconds(model, pictures, threads, cpu_sets) - seconds(model, few, threads, cpu_sets))
+    each, few = pictures // len(cpu_sets), 2
+    taken = seconds(model, each, threads, cpu_sets) - seconds(model, few, threads, cpu_sets)
+    return (each - few) * len(cpu_sets) / taken
 
 
 def row(name, model, arguments, cpus):

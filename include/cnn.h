@@ -263,7 +263,8 @@ void cnn_average_head_free(cnn_average_head *head);
 
 typedef struct cnn_plan cnn_plan;
 
-/* Says in the layers of a model's summary how a plan of the same model computes them. */
+/* Says in the layers of a model's summary how a plan of the same model computes them. The names of
+ * kernels belong to the plan. */
 void cnn_summary_add_plan(cnn_summary *summary, const cnn_plan *plan);
 
 /* Zero-initialised means defaults. */
@@ -301,7 +302,8 @@ size_t cnn_plan_arena_bytes(const cnn_plan *plan);
 /* The most of them that are needed at one time: what no placement could undercut. */
 size_t cnn_plan_live_bytes(const cnn_plan *plan);
 
-/* One executed step: a node with whatever was fused into it. */
+/* One executed step: a node with whatever was fused into it, or two of them (kernel
+ * "conv+depthwise", say): then name and op are of the first, the shape is of the second. */
 typedef struct cnn_step_info {
     const char *name;   /* of the node */
     const char *op;     /* its op type, "Reorder" for a change of layout */

@@ -1,5 +1,6 @@
 /*
- * Constant folding: nodes that compute constants from constants are computed once and dropped.
+ * Constant folding: nodes that compute constants from constants are dropped, and their results
+ * computed once or, in a model's own graph, if they are large, when a plan needs them (derived.c).
  *
  * A constant is released as soon as its last user has been folded away, which keeps the peak at one
  * converted tensor rather than at two copies of the weights. Folding is bounded in bytes and in

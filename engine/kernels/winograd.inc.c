@@ -1,12 +1,13 @@
 /*
  * 3x3 convolution with stride 1 by Winograd's minimal filtering (winograd.h) on blocked
  * activations. The output is cut into m x m tiles. A call transforms the input of its tiles, which
- * gives for each of the (m + 2)^2 points a matrix (tiles, input channels); multiplies it by that
- * point's transformed weights with the register tile of tile.h; and transforms the products back.
+ * gives for each of the (m + 2)^2 points a matrix (tiles, input channels). Then, a panel of output
+ * blocks at a time, it multiplies each by that point's transformed weights with the register tile
+ * of tile.h, and transforms the products back.
  *
  * Scratch memory: for each point the transformed input [tile][input channel], then for each point
- * the products [output block][tile][16]. Rows and points are a cache line longer than what
- * they hold, lest powers of two put all points into the same sets of the cache.
+ * the products of a panel [output block][tile][16]. Rows and points are a cache line longer than
+ * what they hold, lest powers of two put all points into the same sets of the cache.
  *
  * Tiles at the right and lower border may reach beyond the halo: what is there counts as zero, and
  * outputs beyond the image are not written.

@@ -9,7 +9,8 @@
  *   is a convolution with fewer weights than the input has elements, only the gates: it multiplies
  *   its weights (see conv_takes_gate).
  *
- * How the sums are parted depends on nothing but the shape.
+ * How the sums are parted depends on the shape, and on whether only the gates are wanted; not on
+ * threads or batch.
  */
 #include "ops/squeeze_plan.h"
 

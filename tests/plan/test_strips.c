@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An activation between the two of at least that many elements is joined. */
+/* Elements between the two: more than need be for them to be joined, so that there are strips. */
 #define LARGE (512 * 1024 / 4 + 1)
 
 typedef struct pair {
