@@ -159,17 +159,18 @@ static blocked blocked_at(const plan_step *s, size_t where) {
     return found;
 }
 
-/* True if the newest step reads just what the one before writes, and nobody else does. What the one
- * writes may be only the first blocks of what the other reads: see plan_value.part_of. */
+/* True if the newest step reads just what the one before writes, and nobody else does. In the same
+ * memory there may be a view, or a Concat of which that is the first operand: other nodes make
+ * these. */
 static bool is_pair(const plan_builder *b, const plan_step *writer, const plan_step *reader) {
+    const graph_value *between = &b->g->values[b->node->inputs[0]];
     if (writer->strip.role != STRIP_WRITER || reader->strip.role != STRIP_READER ||
-        b->node->fused.residual >= 0 || b->g->values[b->node->inputs[0]].uses != 1)
+        b->node->fused.residual >= 0 || between->uses != 1 || between->producer < 0 ||
+        b->g->nodes[between->producer]->origin != writer->origin)
         return false;
     const reloc *out = find_reloc(writer, writer->strip.out);
     const reloc *in = find_reloc(reader, reader->strip.in);
-    return out && in && in->buffer == out->buffer && in->offset == out->offset &&
-           blocked_at(reader, reader->strip.in).blocks ==
-               blocked_at(writer, writer->strip.out).blocks;
+    return out && in && in->buffer == out->buffer && in->offset == out->offset;
 }
 
 static size_t image_bytes(const blocked *a) {

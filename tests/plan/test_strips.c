@@ -279,3 +279,23 @@ Test(strips, a_step_for_both_layers) {
     trial_free(&t);
     cnn_runtime_free(rt);
 }
+
+/* A view of planes of one pixel has the memory of what it views, but other channels. */
+Test(strips, views_are_not_joined) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(64, 8, 1, 1);
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    network_begin(&n, 9);
+    int x = network_input(&n, &shape), w = network_weights(&n, &SHAPE(1024, 8, 1, 1), 1);
+    int view = network_ints(&n, 4, (int64_t[]){32, 2048, 1, 1});
+    x = network_node(&n, "Reshape", NULL, 2, network_node(&n, "Conv", NULL, 2, x, w), view);
+    int d = network_weights(&n, &SHAPE(2048, 1, 1, 1), 1);
+    network_output(&n, network_node(&n, "Conv", &node, 2, x, d));
+    graph_add_attr_int(node, "group", 2048);
+    trial t = trial_create(&n, rt, &shape, NULL, 0);
+    trial_run(&t);
+    trial_check(&t, "a view of one pixel");
+    trial_free(&t);
+    cnn_runtime_free(rt);
+}
