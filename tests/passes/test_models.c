@@ -190,6 +190,7 @@ Test(models, first_layers_of_squeezenet) {
 static void expect_nodes(const char *name, size_t nodes) {
     graph *g = load_model(name);
     cr_assert_eq(graph_bind(g, NULL, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(graph_load_constants(g, 1, &err), CNN_OK, "%s", err.message);
     cr_assert_eq(passes_run(g, 0, &err), CNN_OK, "%s", err.message);
     check_graph(g);
     cr_assert_eq(g->node_count, nodes, "%zu nodes", g->node_count);
