@@ -287,7 +287,8 @@ static void visit_cells(const window *w, visit_fn *visit, void *state) {
 }
 
 typedef struct tally {
-    double cells, sum, absolute, squares, powers, p;
+    double cells, sum, absolute, squares, p;
+    long double powers; /* that of a float is more than a double can hold, or less */
     double positive, positive_squares; /* stochastic */
     double share, share_logs;          /* entropy */
     double max;                        /* of what is not NaN */
@@ -300,7 +301,7 @@ static void tally_cell(void *state, double x, int y_at, int x_at) {
     t->sum += x;
     t->absolute += fabs(x);
     t->squares += x * x;
-    t->powers += pow(fabs(x), t->p);
+    t->powers += powl(fabs(x), t->p);
     if (x > 0) {
         t->positive += x;
         t->positive_squares += x * x;
@@ -414,7 +415,7 @@ static double pool_value(const window *w, double *scale) {
         if (a->count_include_pad) t.cells = padded_cells(&w->y) * padded_cells(&w->x);
         return t.sum / MAX(t.cells, 1);
     case POOL_LP:
-        return pow(t.powers, 1.0 / a->p);
+        return (double)powl(t.powers, 1.0L / a->p);
     case POOL_MIXED: {
         double alpha = a->alpha[w->t->b * LANES + w->lane];
         return t.cells > 0 ? alpha * t.max + (1 - alpha) * t.sum / t.cells : 0;
