@@ -125,7 +125,16 @@ static void read_chunk(void *chunks, size_t index) {
 typedef struct reading {
     chunk *chunks;
     size_t count, capacity;
+    tensor **tensors; /* references to what is read, whose checksums the chunks point to */
+    size_t tensor_count, tensor_capacity;
 } reading;
+
+static void reading_free(reading *r) {
+    for (size_t i = 0; i < r->tensor_count; i++)
+        tensor_unref(r->tensors[i]);
+    free(r->tensors);
+    free(r->chunks);
+}
 
 /* Adds the chunks of `t` to what is to be read; `*out` is where to. */
 static cnn_status prepare(reading *r, const tensor *t, tensor **out, cnn_error *err) {
@@ -135,10 +144,13 @@ static cnn_status prepare(reading *r, const tensor *t, tensor **out, cnn_error *
     copy->file = stored_file_ref(t->file);
     copy->offset = t->offset;
     size_t wanted = r->count + DIV_UP(t->bytes, STORED_CHUNK);
-    if (!cnn_grow((void **)&r->chunks, &r->capacity, wanted, sizeof(*r->chunks))) {
+    if (!cnn_grow((void **)&r->chunks, &r->capacity, wanted, sizeof(*r->chunks)) ||
+        !cnn_grow((void **)&r->tensors, &r->tensor_capacity, r->tensor_count + 1,
+                  sizeof(*r->tensors))) {
         tensor_unref(copy);
         return cnn_fail_memory(err, wanted * sizeof(*r->chunks));
     }
+    r->tensors[r->tensor_count++] = tensor_ref((tensor *)t);
     for (size_t at = 0; at < t->bytes; at += STORED_CHUNK)
         r->chunks[r->count++] = (chunk){.file = t->file,
                                         .offset = t->offset + at,
@@ -165,7 +177,7 @@ cnn_status tensor_load(const tensor *t, tensor **out, cnn_error *err) {
     if (t->derived) return tensor_compute(t, out, err);
     cnn_status status = prepare(&r, t, &copy, err);
     if (status == CNN_OK) status = read_all(&r, 1, err);
-    free(r.chunks);
+    reading_free(&r);
     if (status != CNN_OK) {
         tensor_unref(copy);
         return status;
@@ -184,6 +196,6 @@ cnn_status graph_read_constants(graph *g, int threads, cnn_error *err) {
         if (status == CNN_OK) tensor_unref(left);
     }
     if (status == CNN_OK) status = read_all(&r, threads, err);
-    free(r.chunks);
+    reading_free(&r);
     return status;
 }
