@@ -288,7 +288,7 @@ static void visit_cells(const window *w, visit_fn *visit, void *state) {
 
 typedef struct tally {
     double cells, sum, absolute, squares, p;
-    long double powers; /* that of a float is more than a double can hold, or less */
+    long double powers;                /* that of a float is more than a double can hold, or less */
     double positive, positive_squares; /* stochastic */
     double share, share_logs;          /* entropy */
     double max;                        /* of what is not NaN */
