@@ -159,6 +159,15 @@ static void check_pair(cnn_runtime *const *runtimes, size_t count, uint64_t seed
     trial_free(&apart);
 }
 
+/* By 2x2 maxima. */
+static int halved(network *n, int value) {
+    graph_node *node;
+    int pooled = network_node(n, "MaxPool", &node, 1, value);
+    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){2, 2}, 2);
+    graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+    return pooled;
+}
+
 Test(strips, random_pairs_at_every_instruction_set) {
     const kernel_table *tables[8];
     size_t count = kernels_available(tables, 8);
@@ -185,9 +194,7 @@ Test(strips, a_node_without_steps_joins_nothing) {
     int half = network_node(&n, "Conv", &node, 2, x, network_weights(&n, &SHAPE(32, 3, 1, 1), 1));
     graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
     int y = network_node(&n, "Conv", NULL, 2, x, network_weights(&n, &SHAPE(32, 3, 1, 1), 1));
-    int pooled = network_node(&n, "MaxPool", &node, 1, y);
-    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){2, 2}, 2);
-    graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+    int pooled = halved(&n, y);
     network_output(&n, network_node(&n, "Concat", &node, 2, half, pooled));
     graph_add_attr_int(node, "axis", 1);
     network_output(&n, network_node(&n, "Relu", NULL, 1, y));
@@ -228,16 +235,13 @@ Test(strips, a_part_of_what_is_read) {
 /* conv, relu, pool, and the memory of what is between them nowhere. */
 Test(strips, layers_tell_where_they_went) {
     network n;
-    graph_node *node;
     cnn_plan *plan;
     cnn_summary *summary;
     network_begin(&n, 7);
     int x = network_input(&n, &SHAPE(1, 3, 128, 128));
     int w = network_weights(&n, &SHAPE(16, 3, 1, 1), 1);
     x = network_node(&n, "Relu", NULL, 1, network_node(&n, "Conv", NULL, 2, x, w));
-    network_output(&n, network_node(&n, "MaxPool", &node, 1, x));
-    graph_add_attr_ints(node, "kernel_shape", (int64_t[]){2, 2}, 2);
-    graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+    network_output(&n, halved(&n, x));
     cnn_runtime *rt = make_runtime(NULL, 1);
     cnn_model *model = network_model(&n, rt);
     cr_assert_eq(cnn_plan_create(model, NULL, &plan, NULL), CNN_OK);
