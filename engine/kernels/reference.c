@@ -79,7 +79,26 @@ static double conv_sum(const conv_args *a, int n, int ob, int lane, int y, int x
     return sum;
 }
 
-static void ref_conv(const conv_args *a, const conv_tile *t) {
+/* One output lane without a halo: in is (C, H, W), weights of the panel are (C, KH, KW, width). */
+static double planar_sum(const conv_args *a, int n, int ob, int lane, int y, int x) {
+    int first = ob - ob % a->ob_group, width = MIN(a->ob_group, a->out.blocks - first) * LANES;
+    size_t k = (size_t)a->in.c * a->kernel_h * a->kernel_w;
+    const float *w = a->weights + first * LANES * k + (ob - first) * LANES;
+    double sum = 0;
+    for (int c = 0; c < a->in.c; c++)
+        for (int ky = 0; ky < a->kernel_h; ky++)
+            for (int kx = 0; kx < a->kernel_w; kx++, w += width) {
+                int in_y = y * a->stride_h + ky * a->dilation_h - a->pad_top;
+                int in_x = x * a->stride_w + kx * a->dilation_w - a->pad_left;
+                if (in_y < 0 || in_y >= a->in.h || in_x < 0 || in_x >= a->in.w) continue;
+                sum += (double)*pixel(&a->in, n, c, in_y, in_x) * w[lane];
+            }
+    return sum;
+}
+
+typedef double conv_sum_fn(const conv_args *a, int n, int ob, int lane, int y, int x);
+
+static void conv_plain(const conv_args *a, const conv_tile *t, conv_sum_fn *sum_of) {
     for (int ob = t->ob0; ob < t->ob1; ob++)
         for (int y = t->y0; y < t->y1; y++)
             for (int x = 0; x < a->out.w; x++) {
@@ -90,10 +109,19 @@ static void ref_conv(const conv_args *a, const conv_tile *t) {
                                                   y * a->residual_row_pitch + (size_t)x * LANES
                                             : NULL;
                 for (int l = 0; l < LANES; l++) {
-                    double sum = conv_sum(a, t->n, ob, l, y, x) + a->bias[ob * LANES + l];
+                    double sum = sum_of(a, t->n, ob, l, y, x) + a->bias[ob * LANES + l];
                     out[l] = act_apply(sum + (residual ? residual[l] : 0), a->act);
                 }
             }
+}
+
+static void ref_conv(const conv_args *a, const conv_tile *t) {
+    conv_plain(a, t, conv_sum);
+}
+
+static void ref_conv_planar(const conv_args *a, const conv_tile *t, float *scratch) {
+    (void)scratch;
+    conv_plain(a, t, planar_sum);
 }
 
 /* in is (blocks, H, W, 16), weights are (blocks, KH, KW, 16) */

@@ -11,6 +11,7 @@
 #include "kernels/layer_norm_2d.inc.c"
 #include "kernels/layout.inc.c"
 #include "kernels/lrn.inc.c"
+#include "kernels/planar.inc.c"
 #include "kernels/pool.inc.c"
 #include "kernels/reduce.inc.c"
 #include "kernels/resize.inc.c"

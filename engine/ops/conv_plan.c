@@ -139,8 +139,8 @@ static void pack_conv(const void *arg, float *out) {
     conv_pack(p->weights, p->oc, p->icg, p->kh, p->kw, p->groups, p->lanes, p->ob_group, out);
 }
 
-static cnn_status pack_conv_weights(plan_builder *b, const conv_form *f, int joined, int lanes,
-                                    int ob_group, const float **out, cnn_error *err) {
+cnn_status conv_pack_weights(plan_builder *b, const conv_form *f, int joined, int lanes,
+                             int ob_group, const float **out, cnn_error *err) {
     const float *weights = f->weights->data;
     if (joined > 1) {
         float *expanded = join_groups(f, joined);
@@ -237,9 +237,10 @@ static void depthwise_rows_run(const void *args, const conv_tile *t) {
 
 cnn_status conv_read_io(plan_builder *b, const graph_node *node, const conv_form *f, conv_io *io,
                         cnn_error *err) {
-    bool image = f->groups == 1;
-    cnn_status status = image ? plan_read_image(b, node->inputs[0], &io->in, err)
-                              : plan_read_blocked(b, node->inputs[0], &io->in, err);
+    bool planar = planar_takes(b, node, f), image = f->groups == 1;
+    cnn_status status = planar  ? plan_read_planar(b, node->inputs[0], &io->in, err)
+                        : image ? plan_read_image(b, node->inputs[0], &io->in, err)
+                                : plan_read_blocked(b, node->inputs[0], &io->in, err);
     io->has_residual = node->fused.residual >= 0;
     if (status == CNN_OK && io->has_residual)
         status = plan_read_blocked(b, node->fused.residual, &io->residual, err);
@@ -339,7 +340,7 @@ static cnn_status lower_dense(plan_builder *b, const graph_node *node, const con
     s.blocks_per_group = out->blocks / s.a.groups;
     s.a.ob_group = b->kernels->conv_tiling(in->lanes, s.blocks_per_group, out->w).ob_group;
     s.panels_per_group = DIV_UP(s.blocks_per_group, s.a.ob_group);
-    status = pack_conv_weights(b, f, joined, in->lanes, s.a.ob_group, &s.a.weights, err);
+    status = conv_pack_weights(b, f, joined, in->lanes, s.a.ob_group, &s.a.weights, err);
     if (status == CNN_OK)
         status = plan_pack_vector(b, f->bias, 1, (size_t)f->oc, LANES, &s.a.bias, err);
     if (status != CNN_OK) return status;
@@ -374,5 +375,7 @@ cnn_status conv_lower(plan_builder *b, const graph_node *node, cnn_error *err) {
     assert(taken);
     (void)taken;
     bool grouped = f.depthwise && !(b->plan->runtime->without & WITHOUT_GROUPED);
-    return grouped ? lower_depthwise(b, node, &f, err) : lower_dense(b, node, &f, err);
+    return planar_takes(b, node, &f) ? planar_lower(b, node, &f, err)
+           : grouped                 ? lower_depthwise(b, node, &f, err)
+                                     : lower_dense(b, node, &f, err);
 }

@@ -19,11 +19,19 @@ typedef struct conv_io {
 
 cnn_status conv_read_io(plan_builder *b, const graph_node *node, const conv_form *f, conv_io *io,
                         cnn_error *err);
+/* For an input with `lanes`, and groups of which `joined` have been made one; see conv_pack. */
+cnn_status conv_pack_weights(plan_builder *b, const conv_form *f, int joined, int lanes,
+                             int ob_group, const float **out, cnn_error *err);
 /* Connects input, output and residual at these bytes of the newest step's arguments. */
 void conv_connect(plan_builder *b, const conv_io *io, size_t in, size_t out, size_t residual);
 /* Without pointers and panels, for groups of which `joined` have been made one. */
 conv_args conv_dense_args(const graph_node *node, const conv_form *f, const conv_io *io,
                           int joined);
+
+/* True if the convolution reads the picture as it is; see planar_plan.c. */
+bool planar_takes(const plan_builder *b, const graph_node *node, const conv_form *f);
+cnn_status planar_lower(plan_builder *b, const graph_node *node, const conv_form *f,
+                        cnn_error *err);
 
 /*
  * The side of the tiles with which Winograd's algorithm is the fastest, 0: direct convolution is,

@@ -227,6 +227,13 @@ cnn_status plan_read_image(plan_builder *b, int value, plan_blocked *out, cnn_er
     return CNN_OK;
 }
 
+cnn_status plan_read_planar(plan_builder *b, int value, plan_blocked *out, cnn_error *err) {
+    size_t bytes;
+    if (!make_geometry(&b->g->values[value], 1, (halo){0}, &out->geometry, &bytes))
+        return too_large(b, value, err);
+    return plan_read_plain(b, value, &out->place, err);
+}
+
 cnn_status plan_alias(plan_builder *b, int from, int to, size_t offset, cnn_error *err) {
     assert(offset % CNN_ALIGN == 0);
     plan_value *v = &b->values[to];

@@ -74,6 +74,8 @@ cnn_status plan_read_plain(plan_builder *b, int value, plan_place *out, cnn_erro
 cnn_status plan_read_blocked(plan_builder *b, int value, plan_blocked *out, cnn_error *err);
 /* Narrow if the value has at most 4 channels and is not blocked yet. */
 cnn_status plan_read_image(plan_builder *b, int value, plan_blocked *out, cnn_error *err);
+/* The plain form of a value of rank 4 as blocks of one lane each. */
+cnn_status plan_read_planar(plan_builder *b, int value, plan_blocked *out, cnn_error *err);
 cnn_status plan_write_plain(plan_builder *b, int value, plan_place *out, cnn_error *err);
 cnn_status plan_write_blocked(plan_builder *b, int value, plan_blocked *out, cnn_error *err);
 /*

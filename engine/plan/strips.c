@@ -236,7 +236,8 @@ static bool plan_strips(const plan_builder *b, const plan_step *writer, const pl
     joined_cost cost = {writer, s};
     s->cut = plan_cut_best(out.h, DIV_UP(out.blocks, s->part), out.h, (size_t)out.n, b->threads,
                            tile_cost, &cost);
-    return cut_strips(s, POOL_SCRATCH_BYTES - s->reader_args - s->reader_size - CNN_ALIGN);
+    return cut_strips(s, POOL_SCRATCH_BYTES - s->writer.scratch - s->reader_args - s->reader_size -
+                             CNN_ALIGN);
 }
 
 /* ---- joining ---- */

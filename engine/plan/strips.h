@@ -22,6 +22,7 @@ typedef struct strip_part {
     /* writer */
     int panel;           /* blocks that it computes together */
     plan_cut_cost *cost; /* of rows and panels of one image, by the arguments */
+    size_t scratch;      /* bytes that it uses at the end of the worker's memory */
     /* reader: row y reads rows [y * stride - pad, y * stride - pad + extent) */
     int extent, stride, pad;
 } strip_part;

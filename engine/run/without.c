@@ -10,8 +10,8 @@ static const struct {
     {"channels", WITHOUT_CHANNELS},   {"fold", WITHOUT_FOLD},
     {"fuse", WITHOUT_FUSE},           {"grouped", WITHOUT_GROUPED},
     {"overwrite", WITHOUT_OVERWRITE}, {"placement", WITHOUT_PLACEMENT},
-    {"squeeze", WITHOUT_SQUEEZE},     {"strips", WITHOUT_STRIPS},
-    {"winograd", WITHOUT_WINOGRAD},
+    {"planar", WITHOUT_PLANAR},       {"squeeze", WITHOUT_SQUEEZE},
+    {"strips", WITHOUT_STRIPS},       {"winograd", WITHOUT_WINOGRAD},
 };
 
 static unsigned flag_of(const char *name, size_t length) {
@@ -29,7 +29,7 @@ cnn_status without_read(const char *list, unsigned *out, cnn_error *err) {
         if (!flag)
             return cnn_fail(err, CNN_INVALID_ARGUMENT,
                             "CNN_WITHOUT has '%.*s'; there are channels, fold, fuse, grouped, "
-                            "overwrite, placement, squeeze, strips and winograd",
+                            "overwrite, placement, planar, squeeze, strips and winograd",
                             (int)MIN(length, 40), list);
         *out |= flag;
         list += length + (list[length] == ',');

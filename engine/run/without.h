@@ -17,6 +17,7 @@ enum {
     WITHOUT_OVERWRITE = 64, /* "overwrite": results in the place of operands that end there */
     WITHOUT_STRIPS = 128,   /* "strips": convolution and what pools its result, rows by rows */
     WITHOUT_SQUEEZE = 256,  /* "squeeze": squeeze-and-excite as one operator */
+    WITHOUT_PLANAR = 512,   /* "planar": the first convolution on the picture as it is */
 };
 
 /* `list` NULL or empty: nothing is left out. CNN_INVALID_ARGUMENT names what is unknown. */

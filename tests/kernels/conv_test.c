@@ -1,10 +1,13 @@
 /* Convolution, dense, grouped, by Winograd and depthwise, and its packers, against plain loops. */
 #include "support.h"
 
+#include "kernels/planar.h"
+
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A random convolution. Extents with _h and _w. */
 typedef struct shape {
@@ -387,6 +390,97 @@ Test(conv, tile_keeps_to_itself) {
         }
         problem_free(&p);
     }
+}
+
+/* ---- the first layer ---- */
+
+/* Kernels 3 wide on few channels; any rows, heights and padding. */
+static shape planar_random(rng *r) {
+    shape s;
+    do {
+        s = (shape){.n = rng_int(r, 1, 2), .groups = 1, .in_lanes = 1};
+        shape_random_window(r, &s);
+        s.kw = 3;
+        s.dw = 1;
+        s.sw = rng_int(r, 1, 2);
+        s.pad_left = rng_int(r, 0, 3);
+        s.h = rng_int(r, 1, 30);
+        s.w = rng_int(r, 1, 90);
+        s.ic = rng_int(r, 1, 4);
+        s.oc = rng_int(r, 1, 80);
+        s.residual = rng_chance(r, 30);
+        s.act = random_act(r);
+    } while (!shape_finish(&s));
+    return s;
+}
+
+/* The input without its halo: zeros beyond it are the kernel's business. */
+static guarded planar_input(const problem *p) {
+    const blocked *v = &p->value.in.view;
+    guarded in = guarded_create((size_t)v->n * v->c * v->h * v->w, true);
+    float *to = in.data;
+    for (int n = 0; n < v->n; n++)
+        for (int c = 0; c < v->c; c++)
+            for (int y = 0; y < v->h; y++, to += v->w)
+                memcpy(to, tensor_memory_pixel(&p->value.in, n, c, y, 0), v->w * sizeof *to);
+    return in;
+}
+
+static void planar_run(const kernel_table *k, const problem *p, const tensor_memory *out,
+                       rng *split) {
+    const shape *s = &p->s;
+    conv_args a = conv_of(p, out);
+    guarded in = planar_input(p);
+    a.in = (blocked){.data = in.data, .n = s->n, .c = s->ic, .h = s->h, .w = s->w, .lanes = 1};
+    a.in.blocks = s->ic;
+    a.in.row_pitch = (size_t)s->w;
+    a.in.block_pitch = (size_t)s->h * s->w;
+    a.in.image_pitch = s->ic * a.in.block_pitch;
+    a.ob_group = k->conv_tiling(1, a.out.blocks, s->ow).ob_group;
+    guarded w = guarded_create(conv_packed_floats(s->oc, s->ic, s->kh, 3, 1, 1, a.ob_group), true);
+    conv_pack(p->value.weights, s->oc, s->ic, s->kh, 3, 1, 1, a.ob_group, w.data);
+    a.weights = w.data;
+    guarded scratch = guarded_create(planar_scratch_floats(&a), true);
+    for (int n = 0; n < s->n; n++)
+        for (int ob0 = 0, ob1; ob0 < a.out.blocks; ob0 = ob1) {
+            ob1 = split ? conv_random_blocks(&a, ob0, split) : a.out.blocks;
+            for (int y0 = 0, y1; y0 < s->oh; y0 = y1) {
+                y1 = split ? rng_int(split, y0 + 1, s->oh) : s->oh;
+                k->conv_planar(&a, &(conv_tile){n, ob0, ob1, y0, y1}, scratch.data);
+            }
+        }
+    guarded_free(&scratch);
+    guarded_free(&w);
+    guarded_free(&in);
+}
+
+Test(planar, random_shapes) {
+    rng r = rng_seed(9);
+    for (int i = 0; i < 150; i++) {
+        shape s = planar_random(&r);
+        solver_case(&s, planar_run, chain_error((size_t)s.ic * s.kh * 3), &r);
+    }
+}
+
+/* Bands of several heights. */
+Test(planar, large_pictures) {
+    rng r = rng_seed(10);
+    for (int i = 0; i < 4; i++) {
+        shape s = {.n = 1, .groups = 1, .in_lanes = 1, .ic = 3, .oc = 16, .kh = 3, .kw = 3};
+        s.h = rng_int(&r, 40, 90);
+        s.w = i == 3 ? 3000 : rng_int(&r, 200, 500);
+        s.sh = s.sw = 1 + i % 2;
+        s.dh = s.dw = 1;
+        s.pad_top = s.pad_left = s.pad_bottom = s.pad_right = 1;
+        cr_assert(shape_finish(&s));
+        solver_case(&s, planar_run, chain_error(27), &r);
+    }
+}
+
+Test(planar, residual_in_place) {
+    rng r = rng_seed(11);
+    for (int i = 0; i < 30; i++)
+        in_place_case(planar_random(&r), planar_run, &r);
 }
 
 /* ---- Winograd ---- */

@@ -429,6 +429,18 @@ Test(lower, convolution_by_winograd_where_it_is_faster) {
         check_conv_layer(&layers[i]);
 }
 
+/* Few channels in and out, kernels 3 wide, stride 2: the picture is read as it is. */
+Test(lower, first_convolution_without_a_reorder) {
+    static const conv_layer layers[] = {
+        {3, 24, 28, 3, 2, 1, 1, "conv_planar"}, {1, 16, 9, 3, 2, 1, 1, "conv_planar"},
+        {3, 25, 28, 3, 2, 1, 1, "conv"},        {5, 24, 28, 3, 2, 1, 1, "conv"},
+        {3, 24, 28, 3, 1, 1, 1, "conv"},        {3, 24, 28, 5, 2, 1, 1, "conv"},
+        {3, 24, 28, 3, 2, 2, 1, "conv"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(layers); i++)
+        check_conv_layer(&layers[i]);
+}
+
 /* Of a convolution to 40 channels, with `choice` for it in a tuning file. */
 static const char *tuned_kernel(const char *isa, const char *path, cnn_shape shape, int choice) {
     char layer[TUNING_MAX_LAYER];

@@ -296,8 +296,8 @@ Test(plan, random_networks_at_every_instruction_set) {
 
 /* For measuring what they bring; see docs/performance.md. */
 Test(plan, techniques_can_be_left_out) {
-    static const char *const lists[] = {
-        "channels", "fold", "fuse", "grouped", "overwrite", "squeeze", "placement,winograd"};
+    static const char *const lists[] = {"channels",  "fold",   "fuse",    "grouped",
+                                        "overwrite", "planar", "squeeze", "placement,winograd"};
     for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
         setenv("CNN_WITHOUT", lists[i], 1);
         cnn_runtime *one = make_runtime(NULL, 1), *three = make_runtime(NULL, 3);

@@ -81,7 +81,7 @@ static int add_depthwise(pair *p, const int64_t *kernel) {
     int y = network_node(&p->n, "Conv", &node, 2, p->value, w);
     graph_add_attr_int(node, "group", c / members);
     add_window(p, node, kernel, false);
-    p->kernel = members > 1 ? "conv+grouped" : "conv+depthwise";
+    p->kernel = members > 1 ? "+grouped" : "+depthwise";
     return y;
 }
 
@@ -105,9 +105,9 @@ static void add_reader(pair *p) {
         y = add_depthwise(p, kernel);
     else if (kind < 5) {
         p->n.outputs = kind == 3 ? 1 : 2; /* with indices */
-        y = add_pool(p, "MaxPool", "conv+pool_max", kernel);
+        y = add_pool(p, "MaxPool", "+pool_max", kernel);
     } else
-        y = add_pool(p, "AveragePool", "conv+pool_average", kernel);
+        y = add_pool(p, "AveragePool", "+pool_average", kernel);
     p->reader = p->n.g->values[y].name;
     network_output(&p->n, y);
     if (kind == 4) network_output(&p->n, y + 1);
@@ -128,7 +128,7 @@ static trial make_pair(cnn_runtime *rt, uint64_t seed, pair *p) {
 
 static bool has_kernel(const trial *t, const char *kernel) {
     for (size_t i = 0; i < cnn_plan_step_count(t->plan); i++)
-        if (strcmp(cnn_plan_step(t->plan, i).kernel, kernel) == 0) return true;
+        if (strstr(cnn_plan_step(t->plan, i).kernel, kernel)) return true;
     return false;
 }
 
