@@ -9,7 +9,7 @@
 
 /* What each row of the band has of a channel: what the outputs read, padding included. */
 static inline size_t planar_width(const conv_args *a) {
-    return (size_t)(a->out.w - 1) * a->stride_w + 3;
+    return (size_t)(a->out.w - 1) * 2 + 3;
 }
 
 /* Rows of the band that `rows` rows of output read. */

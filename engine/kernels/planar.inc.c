@@ -1,8 +1,8 @@
 /*
- * The first convolution with a kernel 3 wide: its input is dense NCHW of few channels, and no step
- * brings it into another layout before. A call copies the rows that a band of output rows reads,
- * with their padding, into scratch memory, where they stay in the cache; then it convolves the
- * band. conv_planar computes any rows of any blocks, as conv does.
+ * The first convolution with a kernel 3 wide and stride 2: its input is dense NCHW of few channels,
+ * and no step brings it into another layout before. A call copies the rows that a band of output
+ * rows reads, with their padding, into scratch memory, where they stay in the cache; then it
+ * convolves the band. conv_planar computes any rows of any blocks, as conv does.
  *
  * A register tile is up to PLANAR_MAX_R pixels of a row by one vector of output channels. It holds
  * the three weights of a kernel row in registers, walks along the input row, and uses each input
@@ -17,15 +17,14 @@
 
 /* ---- register tiles ---- */
 
-/* Accumulators and a tap's weights and input, or two with stride 1, are all in registers. */
+/* Accumulators and a tap's weights and input are all in registers. */
 #if SIMD_REGISTERS == 32
-#define PLANAR_TILES(X, stride) TILES_TO_28(X, stride)
+#define PLANAR_TILES(X) TILES_TO_28(X, 1)
 enum { PLANAR_MAX_R = 28 };
 #else
-#define PLANAR_TILES(X, stride) TILES_TO_9(X, stride) X(stride, 10) X(stride, 11) X(stride, 12)
+#define PLANAR_TILES(X) TILES_TO_9(X, 1) X(1, 10) X(1, 11) X(1, 12)
 enum { PLANAR_MAX_R = 12 };
 #endif
-static const int planar_max_r[] = {0, PLANAR_MAX_R - 1, PLANAR_MAX_R};
 
 /* What the tiles of one vector of output channels share. Distances are in floats. */
 typedef struct planar_panel {
@@ -39,19 +38,19 @@ typedef struct planar_panel {
 /* Pixels of a row: where their input, output and residual (NULL: none) begin. */
 typedef void planar_fn(const planar_panel *p, const float *in, float *out, const float *residual);
 
-/* One row of the kernel and one channel for `r` pixels; r and s, the stride, are constants. */
-INLINE void planar_taps(vec *acc, const float *in, const vec *w, const int r, const int s) {
-    vec x[3];
-    UNROLL for (int i = 0; i < r; i++) {
-        UNROLL for (int kx = 0; kx < 3; kx++) {
-            x[kx] = i > 0 && kx + s < 3 ? x[kx + s] : vec_set(in[i * s + kx]);
-            acc[i] += x[kx] * w[kx];
-        }
+/* One row of the kernel and one channel for `r` pixels, a constant. */
+INLINE void planar_taps(vec *acc, const float *in, const vec *w, const int r) {
+    vec x = vec_set(in[0]);
+    UNROLL for (int i = 0; i < r; i++, in += 2) {
+        acc[i] += x * w[0];
+        acc[i] += vec_set(in[1]) * w[1];
+        x = vec_set(in[2]);
+        acc[i] += x * w[2];
     }
 }
 
 INLINE void planar_tile(const planar_panel *p, const float *in, float *out, const float *residual,
-                        const int r, const int s) {
+                        const int r) {
     vec acc[PLANAR_MAX_R];
     const float *weights = p->weights;
     const vec low = vec_set(p->bounds.low), high = vec_set(p->bounds.high);
@@ -63,7 +62,7 @@ INLINE void planar_tile(const planar_panel *p, const float *in, float *out, cons
         for (int ky = 0; ky < p->kernel_h; ky++) {
             vec w[3];
             UNROLL for (int kx = 0; kx < 3; kx++) w[kx] = vec_load(weights + kx * p->tap);
-            planar_taps(acc, in + c * p->channel + ky * p->row, w, r, s);
+            planar_taps(acc, in + c * p->channel + ky * p->row, w, r);
             weights += 3 * p->tap;
         }
     UNROLL for (int i = 0; i < r; i++) {
@@ -72,32 +71,29 @@ INLINE void planar_tile(const planar_panel *p, const float *in, float *out, cons
     }
 }
 
-#define PLANAR_DEFINE(s, r)                                                                        \
-    static void planar_##s##_##r(const planar_panel *p, const float *in, float *out,               \
-                                 const float *residual) {                                          \
-        planar_tile(p, in, out, residual, r, s);                                                   \
+#define PLANAR_DEFINE(nb, r)                                                                       \
+    static void planar_##nb##_##r(const planar_panel *p, const float *in, float *out,              \
+                                  const float *residual) {                                         \
+        planar_tile(p, in, out, residual, r);                                                      \
     }
-PLANAR_TILES(PLANAR_DEFINE, 1)
-PLANAR_TILES(PLANAR_DEFINE, 2)
+PLANAR_TILES(PLANAR_DEFINE)
 #undef PLANAR_DEFINE
 
-#define PLANAR_ENTRY(s, r) [s][r] = planar_##s##_##r,
-static planar_fn *const planar_table[][PLANAR_MAX_R + 1] = {PLANAR_TILES(PLANAR_ENTRY, 1)
-                                                                PLANAR_TILES(PLANAR_ENTRY, 2)};
+#define PLANAR_ENTRY(nb, r) [r] = planar_##nb##_##r,
+static planar_fn *const planar_table[PLANAR_MAX_R + 1] = {PLANAR_TILES(PLANAR_ENTRY)};
 #undef PLANAR_ENTRY
 
 /* A row of a block, all its vectors. */
 static void planar_row(const conv_args *a, const planar_panel *p, const float *in, float *out,
                        const float *residual) {
-    planar_fn *const *table = planar_table[a->stride_w];
-    int tiles = DIV_UP(a->out.w, planar_max_r[a->stride_w]);
+    int tiles = DIV_UP(a->out.w, PLANAR_MAX_R);
     for (int x = 0, r; tiles > 0; x += r, tiles--) {
         r = DIV_UP(a->out.w - x, tiles);
         size_t first = (size_t)x * LANES;
         planar_panel lanes = *p;
         for (int v = 0; v < LANES; v += SIMD_WIDTH) {
-            table[r](&lanes, in + x * a->stride_w, out + first + v,
-                     residual ? residual + first + v : NULL);
+            planar_table[r](&lanes, in + 2 * x, out + first + v,
+                            residual ? residual + first + v : NULL);
             lanes.weights += SIMD_WIDTH;
             lanes.bias += SIMD_WIDTH;
         }

@@ -394,7 +394,7 @@ Test(conv, tile_keeps_to_itself) {
 
 /* ---- the first layer ---- */
 
-/* Kernels 3 wide on few channels; any rows, heights and padding. */
+/* Kernels 3 wide with stride 2 on few channels; any rows, heights and padding. */
 static shape planar_random(rng *r) {
     shape s;
     do {
@@ -402,7 +402,7 @@ static shape planar_random(rng *r) {
         shape_random_window(r, &s);
         s.kw = 3;
         s.dw = 1;
-        s.sw = rng_int(r, 1, 2);
+        s.sw = 2;
         s.pad_left = rng_int(r, 0, 3);
         s.h = rng_int(r, 1, 30);
         s.w = rng_int(r, 1, 90);
@@ -469,7 +469,8 @@ Test(planar, large_pictures) {
         shape s = {.n = 1, .groups = 1, .in_lanes = 1, .ic = 3, .oc = 16, .kh = 3, .kw = 3};
         s.h = rng_int(&r, 40, 90);
         s.w = i == 3 ? 3000 : rng_int(&r, 200, 500);
-        s.sh = s.sw = 1 + i % 2;
+        s.sh = 1 + i % 2;
+        s.sw = 2;
         s.dh = s.dw = 1;
         s.pad_top = s.pad_left = s.pad_bottom = s.pad_right = 1;
         cr_assert(shape_finish(&s));
