@@ -21,8 +21,8 @@ from machine import machine
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "build" / "release" / "cnnserve"
 EXPORTED = ROOT / "build" / "engines"
-MODELS = """resnet18 resnet50 resnext50_32x4d squeezenet1_1 googlenet densenet121 mobilenet_v2 efficientnet_b0
-    convnext_tiny""".split()
+MODELS = """resnet18 resnet50 resnext50_32x4d squeezenet1_1 googlenet densenet121 mobilenet_v2
+    mobilenet_v3_small efficientnet_b0 convnext_tiny""".split()
 VARIANTS = {name: {"CNN_WITHOUT": name} for name in "winograd grouped fold fuse squeeze channels placement overwrite planar strips".split()}
 VARIANTS |= {"AVX-512": {"CNN_CPU": "avx2"}, "AVX2 and AVX-512": {"CNN_CPU": "baseline"}}
 

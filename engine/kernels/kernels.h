@@ -284,7 +284,7 @@ typedef struct gemm_args {
     /* out_blocks: of one group */                                                                 \
     X(conv_tiling, conv_tiling, (int in_lanes, int out_blocks, int out_w))                         \
     X(void, conv, (const conv_args *a, const conv_tile *t))                                        \
-    /* kernel_w 3, stride_w 2, dilation_w 1, one group; in: dense NCHW as blocks of one lane;      \
+    /* kernel_w 3, stride_w 2, dilation 1, one group; in: dense NCHW as blocks of one lane;        \
      * weights as conv_pack lays out for one lane; scratch: planar_scratch_floats(a), planar.h */  \
     X(void, conv_planar, (const conv_args *a, const conv_tile *t, float *scratch))                 \
     /* 3x3, stride and dilation 1, one group; m: 2 or 4; weights as winograd_pack lays out;        \

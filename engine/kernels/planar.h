@@ -14,7 +14,7 @@ static inline size_t planar_width(const conv_args *a) {
 
 /* Rows of the band that `rows` rows of output read. */
 static inline size_t planar_rows(const conv_args *a, int rows) {
-    return (size_t)(rows - 1) * a->stride_h + (size_t)(a->kernel_h - 1) * a->dilation_h + 1;
+    return (size_t)(rows - 1) * a->stride_h + (size_t)a->kernel_h;
 }
 
 /* Scratch memory of a call. */

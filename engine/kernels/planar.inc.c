@@ -1,8 +1,8 @@
 /*
  * The first convolution with a kernel 3 wide and stride 2: its input is dense NCHW of few channels,
- * and no step brings it into another layout before. A call copies the rows that a band of output
- * rows reads, with their padding, into scratch memory, where they stay in the cache; then it
- * convolves the band. conv_planar computes any rows of any blocks, as conv does.
+ * and no step brings it into another layout before. A call copies a band of input rows, with their
+ * padding, into scratch memory, where they stay in the cache, and convolves it; then the next.
+ * conv_planar computes any rows of any blocks, as conv does.
  *
  * A register tile is up to PLANAR_MAX_R pixels of a row by one vector of output channels. It holds
  * the three weights of a kernel row in registers, walks along the input row, and uses each input
@@ -17,7 +17,7 @@
 
 /* ---- register tiles ---- */
 
-/* Accumulators and a tap's weights and input are all in registers. */
+/* Accumulators, the weights of a row of the kernel and an input are all in registers. */
 #if SIMD_REGISTERS == 32
 #define PLANAR_TILES(X) TILES_TO_28(X, 1)
 enum { PLANAR_MAX_R = 28 };
@@ -111,7 +111,7 @@ static void planar_block(const conv_args *a, int n, int ob, int y0, int y1, cons
         .tap = width,
         .channels = a->in.c,
         .kernel_h = a->kernel_h,
-        .row = a->dilation_h * band->row_pitch,
+        .row = band->row_pitch,
         .channel = band->block_pitch,
         .bounds = act_bounds(a->act),
     };
@@ -144,7 +144,7 @@ static void planar_copy(float *to, const float *from, int count) {
 
 /* A row of the band from the row of the input at `from`. */
 static void planar_fill_row(const conv_args *a, const blocked *band, const float *from, float *to) {
-    int left = MIN(a->pad_left, band->w), count = MIN(band->w - left, a->in.w);
+    int left = a->pad_left, count = MIN(band->w - left, a->in.w);
     for (int c = 0; c < a->in.c; c++, to += band->w, from += a->in.block_pitch) {
         memset(to, 0, left * sizeof *to);
         planar_copy(to + left, from, count);

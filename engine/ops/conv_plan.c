@@ -2,10 +2,11 @@
  * Conv on the convolution kernels.
  *
  * Two-dimensional float32 convolutions with constant weights are taken. Depthwise ones, and those
- * whose groups of as many channels in as out divide a block, have a kernel of their own, and so has
- * Winograd's algorithm. Other groups that are not whole blocks are joined into super-groups that
- * are, with zeros where input and output channel belong to different groups; a residual and an
- * activation that passes have fused become the kernel's epilogue.
+ * whose groups of as many channels in as out divide a block, have a kernel of their own, and so
+ * have Winograd's algorithm and first layers (planar_plan.c). Other groups that are not whole
+ * blocks are joined into super-groups that are, with zeros where input and output channel belong to
+ * different groups; a residual and an activation that passes have fused become the kernel's
+ * epilogue.
  */
 #include "ops/conv_plan.h"
 #include "ops/infer.h"
@@ -198,21 +199,23 @@ static double tile_cost(const void *arg, int rows, int panels) {
     return weights * pixels / (2 * LANES) + (weights + input) * sizeof(float) * CYCLES_READ_BYTE;
 }
 
-static void conv_tile_run(void *args, size_t index) {
-    const conv_step *s = args;
-    const plan_cut *c = &s->cut;
+conv_tile conv_cut_tile(const conv_args *a, const plan_cut *c, int blocks_per_group, size_t index) {
     int rows = (int)(index % (size_t)c->row_chunks) * c->row_chunk;
     index /= (size_t)c->row_chunks;
     int panels = (int)(index % (size_t)c->column_chunks);
     index /= (size_t)c->column_chunks;
-    int group = (int)(index % (size_t)s->a.groups);
-    int first = group * s->blocks_per_group;
-    int chunk_blocks = c->column_chunk * s->a.ob_group;
-    conv_tile t = {.n = (int)(index / (size_t)s->a.groups),
-                   .ob0 = first + panels * chunk_blocks,
-                   .ob1 = first + MIN((panels + 1) * chunk_blocks, s->blocks_per_group),
-                   .y0 = rows,
-                   .y1 = MIN(rows + c->row_chunk, s->a.out.h)};
+    int first = (int)(index % (size_t)a->groups) * blocks_per_group;
+    int chunk_blocks = c->column_chunk * a->ob_group;
+    return (conv_tile){.n = (int)(index / (size_t)a->groups),
+                       .ob0 = first + panels * chunk_blocks,
+                       .ob1 = first + MIN((panels + 1) * chunk_blocks, blocks_per_group),
+                       .y0 = rows,
+                       .y1 = MIN(rows + c->row_chunk, a->out.h)};
+}
+
+static void conv_tile_run(void *args, size_t index) {
+    const conv_step *s = args;
+    conv_tile t = conv_cut_tile(&s->a, &s->cut, s->blocks_per_group, index);
     s->kernels->conv(&s->a, &t);
 }
 

@@ -1,8 +1,9 @@
-/* What the lowerings of convolutions share: conv_plan.c and winograd_plan.c. */
+/* What the lowerings of convolutions share: conv_plan.c, planar_plan.c and winograd_plan.c. */
 #ifndef OPS_CONV_PLAN_H
 #define OPS_CONV_PLAN_H
 
 #include "plan/builder.h"
+#include "plan/cut.h"
 
 /* A Conv node that kernels take. */
 typedef struct conv_form {
@@ -22,6 +23,8 @@ cnn_status conv_read_io(plan_builder *b, const graph_node *node, const conv_form
 /* For an input with `lanes`, and groups of which `joined` have been made one; see conv_pack. */
 cnn_status conv_pack_weights(plan_builder *b, const conv_form *f, int joined, int lanes,
                              int ob_group, const float **out, cnn_error *err);
+/* The rows and blocks of call `index` of the calls for all images, groups and chunks of the cut. */
+conv_tile conv_cut_tile(const conv_args *a, const plan_cut *c, int blocks_per_group, size_t index);
 /* Connects input, output and residual at these bytes of the newest step's arguments. */
 void conv_connect(plan_builder *b, const conv_io *io, size_t in, size_t out, size_t residual);
 /* Without pointers and panels, for groups of which `joined` have been made one. */

@@ -10,6 +10,7 @@
 
 #define PLANAR_MAX_CHANNELS     4
 #define PLANAR_MAX_OUT_CHANNELS 24
+#define PLANAR_MIN_WIDTH        8 /* of the output: rows are copied and computed one by one */
 /* Cycles for a float of the band, read from beyond the second-level cache and stored. */
 #define CYCLES_COPY 0.3
 
@@ -23,15 +24,17 @@ static size_t scratch_bytes(const conv_args *a) {
     return DIV_UP(planar_scratch_floats(a) * sizeof(float), CNN_ALIGN) * CNN_ALIGN;
 }
 
+/* Only of an input of the graph: which layouts another value has depends on its other readers. */
 bool planar_takes(const plan_builder *b, const graph_node *node, const conv_form *f) {
+    const op_window *w = &f->window;
     if (f->groups > 1 || f->c > PLANAR_MAX_CHANNELS || f->oc > PLANAR_MAX_OUT_CHANNELS ||
-        f->kw != 3 || f->window.stride[1] != 2 || f->window.dilation[1] != 1 ||
-        !b->values[node->inputs[0]].has_plain || b->plan->runtime->without & WITHOUT_PLANAR)
+        f->kw != 3 || w->stride[1] != 2 || w->dilation[0] != 1 || w->dilation[1] != 1 ||
+        b->g->values[node->inputs[0]].producer >= 0 || b->plan->runtime->without & WITHOUT_PLANAR)
         return false;
     conv_io io = {.in.geometry.c = f->c};
     io.out.geometry.w = (int)b->g->values[node->outputs[0]].shape.dims[3];
     conv_args a = conv_dense_args(node, f, &io, 1);
-    return scratch_bytes(&a) <= POOL_SCRATCH_BYTES / 2;
+    return a.out.w >= PLANAR_MIN_WIDTH && scratch_bytes(&a) <= POOL_SCRATCH_BYTES / 2;
 }
 
 static double call_cost(const void *arg, int rows, int panels) {
@@ -49,16 +52,7 @@ static void run_rows(const void *args, const conv_tile *t) {
 
 static void run_call(void *args, size_t index) {
     const planar_step *s = args;
-    const plan_cut *c = &s->cut;
-    int rows = (int)(index % (size_t)c->row_chunks) * c->row_chunk;
-    index /= (size_t)c->row_chunks;
-    int panels = (int)(index % (size_t)c->column_chunks);
-    int blocks = c->column_chunk * s->a.ob_group;
-    conv_tile t = {.n = (int)(index / (size_t)c->column_chunks),
-                   .ob0 = panels * blocks,
-                   .ob1 = MIN((panels + 1) * blocks, s->a.out.blocks),
-                   .y0 = rows,
-                   .y1 = MIN(rows + c->row_chunk, s->a.out.h)};
+    conv_tile t = conv_cut_tile(&s->a, &s->cut, s->a.out.blocks, index);
     run_rows(s, &t);
 }
 

@@ -401,7 +401,7 @@ static shape planar_random(rng *r) {
         s = (shape){.n = rng_int(r, 1, 2), .groups = 1, .in_lanes = 1};
         shape_random_window(r, &s);
         s.kw = 3;
-        s.dw = 1;
+        s.dh = s.dw = 1;
         s.sw = 2;
         s.pad_left = rng_int(r, 0, 3);
         s.h = rng_int(r, 1, 30);

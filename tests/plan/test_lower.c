@@ -432,13 +432,83 @@ Test(lower, convolution_by_winograd_where_it_is_faster) {
 /* Few channels in and out, kernels 3 wide, stride 2: the picture is read as it is. */
 Test(lower, first_convolution_without_a_reorder) {
     static const conv_layer layers[] = {
-        {3, 24, 28, 3, 2, 1, 1, "conv_planar"}, {1, 16, 9, 3, 2, 1, 1, "conv_planar"},
+        {3, 24, 28, 3, 2, 1, 1, "conv_planar"}, {1, 16, 15, 3, 2, 1, 1, "conv_planar"},
         {3, 25, 28, 3, 2, 1, 1, "conv"},        {5, 24, 28, 3, 2, 1, 1, "conv"},
         {3, 24, 28, 3, 1, 1, 1, "conv"},        {3, 24, 28, 5, 2, 1, 1, "conv"},
-        {3, 24, 28, 3, 2, 2, 1, "conv"},
+        {3, 24, 28, 3, 2, 2, 1, "conv"},        {3, 24, 14, 3, 2, 1, 1, "conv"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(layers); i++)
         check_conv_layer(&layers[i]);
+}
+
+static int add_stride_2(network *n, int x, int64_t c, int64_t oc) {
+    graph_node *node;
+    int y = network_node(n, "Conv", &node, 2, x, network_weights(n, &SHAPE(oc, c, 3, 3), 0.05f));
+    graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+    return y;
+}
+
+/* The kernels of all steps, with a blank behind each; what they compute is checked. */
+static void expect_kernels(network *n, const cnn_shape *shape, const char *expected) {
+    char kernels[200] = "";
+    cnn_runtime *rt = make_runtime(NULL, 2);
+    trial t = trial_create(n, rt, shape, NULL, 0);
+    for (size_t i = 0; i < cnn_plan_step_count(t.plan); i++) {
+        size_t end = strlen(kernels);
+        snprintf(kernels + end, sizeof kernels - end, "%s ", cnn_plan_step(t.plan, i).kernel);
+    }
+    cr_assert_str_eq(kernels, expected);
+    trial_run(&t);
+    trial_check(&t, expected);
+    trial_free(&t);
+    cnn_runtime_free(rt);
+}
+
+/* Which other layouts a value has depends on who else reads it, and bits must not. */
+Test(lower, only_an_input_is_read_as_it_is) {
+    network n;
+    cnn_shape shape = SHAPE(1, 4, 20, 20);
+    network_begin(&n, 31);
+    network_output(&n, add_stride_2(&n, network_input(&n, &shape), 4, 8));
+    expect_kernels(&n, &shape, "conv_planar unblock ");
+    network_begin(&n, 32);
+    int w = network_weights(&n, &SHAPE(4, 4, 1, 1), 0.2f);
+    int x = network_node(&n, "Conv", NULL, 2, network_input(&n, &shape), w);
+    network_output(&n, network_node(&n, "Flatten", NULL, 1, x));
+    network_output(&n, add_stride_2(&n, x, 4, 8));
+    expect_kernels(&n, &shape, "block conv unblock conv unblock ");
+}
+
+Test(lower, first_convolution_with_dilated_rows) {
+    network n;
+    graph_node *node;
+    cnn_shape shape = SHAPE(1, 3, 20, 20);
+    network_begin(&n, 36);
+    int w = network_weights(&n, &SHAPE(8, 3, 3, 3), 0.2f);
+    network_output(&n, network_node(&n, "Conv", &node, 2, network_input(&n, &shape), w));
+    graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+    graph_add_attr_ints(node, "dilations", (int64_t[]){2, 1}, 2);
+    expect_kernels(&n, &shape, "block conv unblock ");
+}
+
+/* Rows share a worker's memory with a strip, or are too long for it. */
+Test(lower, first_convolution_of_a_wide_picture) {
+    static const int64_t widths[] = {2000, 20000, 140000};
+    static const char *const kernels[] = {"conv_planar+pool_max unblock ",
+                                          "conv_planar pool_max unblock ",
+                                          "block conv pool_max unblock "};
+    for (size_t i = 0; i < ARRAY_LENGTH(widths); i++) {
+        network n;
+        graph_node *node;
+        cnn_shape shape = SHAPE(1, 3, 13, widths[i]);
+        network_begin(&n, 33 + i);
+        int x = add_stride_2(&n, network_input(&n, &shape), 3, 24);
+        x = network_node(&n, "MaxPool", &node, 1, x);
+        graph_add_attr_ints(node, "kernel_shape", (int64_t[]){3, 3}, 2);
+        graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+        network_output(&n, x);
+        expect_kernels(&n, &shape, kernels[i]);
+    }
 }
 
 /* Of a convolution to 40 channels, with `choice` for it in a tuning file. */
