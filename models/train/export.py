@@ -39,6 +39,23 @@ class Graph:
         inputs = [x, self.trained(output + ".weight", weight), self.constant(output + ".bias", bias)]
         return self.node("Gemm", output, inputs, transB=1)
 
+    def mirror(self, output, x):
+        """(N, C, H, W) with left and right exchanged."""
+        ends = {"starts": -1, "ends": -2 ** 31, "axes": 3, "steps": -1}
+        inputs = [self.constant(f"{output}.{name}", [value], np.int64) for name, value in ends.items()]
+        return self.node("Slice", output, [x] + inputs)
+
+    def repeat(self, prefix, x, other):
+        """All that was computed of x so far once more, with the same weights, of `other`; names get the prefix."""
+        renamed = {x: other}
+        for node in [node for node in self.nodes if node.output[0] != other]:
+            again = onnx.NodeProto()
+            again.CopyFrom(node)
+            again.name = again.output[0] = renamed[node.output[0]] = prefix + node.output[0]
+            del again.input[:]
+            again.input.extend(renamed.get(name, name) for name in node.input)
+            self.nodes.append(again)
+
     def save(self, path):
         def describe(values):
             return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in values]
