@@ -238,17 +238,20 @@ static void depthwise_rows_run(const void *args, const conv_tile *t) {
 
 /* ---- lowering ---- */
 
-cnn_status conv_read_io(plan_builder *b, const graph_node *node, const conv_form *f, conv_io *io,
-                        cnn_error *err) {
-    bool planar = planar_takes(b, node, f), image = f->groups == 1;
-    cnn_status status = planar  ? plan_read_planar(b, node->inputs[0], &io->in, err)
-                        : image ? plan_read_image(b, node->inputs[0], &io->in, err)
-                                : plan_read_blocked(b, node->inputs[0], &io->in, err);
+cnn_status conv_place_output(plan_builder *b, const graph_node *node, conv_io *io, cnn_error *err) {
+    cnn_status status = CNN_OK;
     io->has_residual = node->fused.residual >= 0;
-    if (status == CNN_OK && io->has_residual)
-        status = plan_read_blocked(b, node->fused.residual, &io->residual, err);
+    if (io->has_residual) status = plan_read_blocked(b, node->fused.residual, &io->residual, err);
     if (status == CNN_OK) status = plan_write_blocked(b, node->outputs[0], &io->out, err);
     return status;
+}
+
+static cnn_status place_io(plan_builder *b, const graph_node *node, const conv_form *f, conv_io *io,
+                           cnn_error *err) {
+    bool image = f->groups == 1;
+    cnn_status status = image ? plan_read_image(b, node->inputs[0], &io->in, err)
+                              : plan_read_blocked(b, node->inputs[0], &io->in, err);
+    return status == CNN_OK ? conv_place_output(b, node, io, err) : status;
 }
 
 /* A residual that ends here may be replaced by the result, unless it is also what is convolved. */
@@ -270,7 +273,7 @@ void conv_connect(plan_builder *b, const conv_io *io, size_t in, size_t out, siz
 static cnn_status lower_depthwise(plan_builder *b, const graph_node *node, const conv_form *f,
                                   cnn_error *err) {
     conv_io io = {0};
-    cnn_status status = conv_read_io(b, node, f, &io, err);
+    cnn_status status = place_io(b, node, f, &io, err);
     if (status != CNN_OK) return status;
     depthwise_step s = {.kernels = b->kernels,
                         .a = {.group = f->icg,
@@ -332,7 +335,7 @@ conv_args conv_dense_args(const graph_node *node, const conv_form *f, const conv
 static cnn_status lower_dense(plan_builder *b, const graph_node *node, const conv_form *f,
                               cnn_error *err) {
     conv_io io = {0};
-    cnn_status status = conv_read_io(b, node, f, &io, err);
+    cnn_status status = place_io(b, node, f, &io, err);
     if (status != CNN_OK) return status;
     int m = winograd_choose(b, node, f, &io);
     if (m > 0) return winograd_lower(b, node, f, &io, m, err);

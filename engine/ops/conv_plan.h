@@ -18,8 +18,8 @@ typedef struct conv_io {
     bool has_residual;
 } conv_io;
 
-cnn_status conv_read_io(plan_builder *b, const graph_node *node, const conv_form *f, conv_io *io,
-                        cnn_error *err);
+/* Of `io` the residual and the output. */
+cnn_status conv_place_output(plan_builder *b, const graph_node *node, conv_io *io, cnn_error *err);
 /* For an input with `lanes`, and groups of which `joined` have been made one; see conv_pack. */
 cnn_status conv_pack_weights(plan_builder *b, const conv_form *f, int joined, int lanes,
                              int ob_group, const float **out, cnn_error *err);

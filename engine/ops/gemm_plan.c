@@ -88,13 +88,6 @@ static cnn_status lower_product(plan_builder *b, const graph_node *node, const p
     return CNN_OK;
 }
 
-/* True if c is one number, or one per column. */
-static bool is_bias(const tensor *c, size_t n) {
-    if (c->dtype != CNN_FLOAT32) return false;
-    return c->elements == 1 || (c->elements == n && c->shape.rank >= 1 &&
-                                c->shape.dims[c->shape.rank - 1] == (int64_t)n);
-}
-
 static bool is_matrix(const tensor *t) {
     return t && t->dtype == CNN_FLOAT32 && t->shape.rank == 2 && t->elements > 0;
 }
@@ -114,7 +107,7 @@ static bool read_gemm(const graph *g, const graph_node *node, product *p) {
     p->k = (size_t)a->shape.dims[a->shape.rank - 1];
     p->m = elements / p->k;
     p->n = p->b->elements / p->k;
-    return !p->c || is_bias(p->c, p->n);
+    return !p->c || op_is_bias(p->c, p->n);
 }
 
 static bool read_matmul(const graph *g, const graph_node *node, product *p) {

@@ -17,6 +17,12 @@ const tensor *op_constant(const graph *g, const graph_node *node, size_t i) {
     return value && value->constant && value->constant->data ? value->constant : NULL;
 }
 
+bool op_is_bias(const tensor *c, size_t n) {
+    if (c->dtype != CNN_FLOAT32) return false;
+    return c->elements == 1 || (c->elements == n && c->shape.rank >= 1 &&
+                                c->shape.dims[c->shape.rank - 1] == (int64_t)n);
+}
+
 cnn_status op_set_output(graph *g, graph_node *node, size_t i, cnn_dtype dtype,
                          const cnn_shape *shape, cnn_error *err) {
     if (i >= node->output_count || node->outputs[i] < 0) return CNN_OK;

@@ -62,6 +62,8 @@ void op_versions(const op_def *op, int *first, int *last);
 graph_value *op_input(const graph *g, const graph_node *node, size_t i);
 /* Constant content of input `i`; NULL if absent, not constant, or still in its file. */
 const tensor *op_constant(const graph *g, const graph_node *node, size_t i);
+/* True if c is one float32 number, or one for each of n columns. */
+bool op_is_bias(const tensor *c, size_t n);
 /* Sets type and shape of output `i`; checks extents against the graph's limits; no-op if absent. */
 cnn_status op_set_output(graph *g, graph_node *node, size_t i, cnn_dtype dtype,
                          const cnn_shape *shape, cnn_error *err);

@@ -59,7 +59,8 @@ static void run_call(void *args, size_t index) {
 cnn_status planar_lower(plan_builder *b, const graph_node *node, const conv_form *f,
                         cnn_error *err) {
     conv_io io = {0};
-    cnn_status status = conv_read_io(b, node, f, &io, err);
+    cnn_status status = plan_read_planar(b, node->inputs[0], &io.in, err);
+    if (status == CNN_OK) status = conv_place_output(b, node, &io, err);
     if (status != CNN_OK) return status;
     const blocked *out = &io.out.geometry;
     planar_step s = {.kernels = b->kernels, .a = conv_dense_args(node, f, &io, 1)};

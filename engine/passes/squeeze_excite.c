@@ -64,12 +64,6 @@ static bool is_plain_gemm(const graph_node *node) {
            graph_attr_float(node, "beta", 1) == 1;
 }
 
-/* True for a number for each column of the product, and not for each image. */
-static bool is_bias(const tensor *b, int64_t out) {
-    return b->dtype == CNN_FLOAT32 && (int64_t)b->elements == out &&
-           (b->shape.rank == 0 || b->shape.dims[b->shape.rank - 1] == out);
-}
-
 static bool match_dense(const graph *g, const graph_node *node, dense *out) {
     if (!node || (!is_plain_gemm(node) && !is_pixel_conv(g, node)) || node->fused.residual >= 0)
         return false;
@@ -81,7 +75,7 @@ static bool match_dense(const graph *g, const graph_node *node, dense *out) {
     if (!w || w->dtype != CNN_FLOAT32 || w->elements == 0 || (out->bias >= 0 && !b)) return false;
     out->in = w->shape.dims[1];
     out->out = w->shape.dims[0];
-    return !b || is_bias(b, out->out);
+    return !b || (op_is_bias(b, (size_t)out->out) && (int64_t)b->elements == out->out);
 }
 
 /* True if operand `i` of the product is a gate for the other one. */
