@@ -138,6 +138,13 @@ class Average:
             mean.lerp_(p, self.share)
 
 
+def warp(x, row_x, row_y):
+    """The pictures seen through affine maps, whose two rows have a number for each picture in each of three places."""
+    theta = torch.stack([torch.stack(row_x, 1), torch.stack(row_y, 1)], 1)
+    grid = F.affine_grid(theta, x.shape, align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+
+
 class Augment:
     """uint8 batches -> normalised, augmented float batches.
 
@@ -172,9 +179,7 @@ class Augment:
         scale = torch.exp(self.uniform(n, -0.25, 0.25))
         stretch = torch.exp(self.uniform(n, -0.12, 0.12))
         cos, sin, zero = scale * angle.cos(), scale * angle.sin(), torch.zeros(n)
-        theta = torch.stack([torch.stack([cos * stretch, -sin, zero], 1), torch.stack([sin, cos / stretch, zero], 1)], 1)
-        grid = F.affine_grid(theta, x.shape, align_corners=False)
-        return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+        return warp(x, [cos * stretch, -sin, zero], [sin, cos / stretch, zero])
 
     def colour(self, x):
         n = (len(x), 1, 1, 1)
@@ -200,10 +205,8 @@ class Augment:
         scale, stretch = scale.exp(), stretch.exp()
         cos, sin = scale * angle.cos(), scale * angle.sin()
         sideways = (torch.rand(n, generator=self.gen) < 0.5).float()
-        theta = torch.stack([torch.stack([cos * stretch, shear_x - sin, shift * sideways], 1),
-                             torch.stack([shear_y + sin, cos / stretch, shift * (1 - sideways)], 1)], 1)
-        grid = F.affine_grid(theta, x.shape, align_corners=False)
-        return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+        return warp(x, [cos * stretch, shear_x - sin, shift * sideways],
+                    [shear_y + sin, cos / stretch, shift * (1 - sideways)])
 
     def light(self, x):
         """One of brightness, contrast, colour, channel gains, auto-contrast, solarise, posterise."""
