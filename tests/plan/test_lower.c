@@ -441,10 +441,11 @@ Test(lower, first_convolution_without_a_reorder) {
         check_conv_layer(&layers[i]);
 }
 
-static int add_stride_2(network *n, int x, int64_t c, int64_t oc) {
+static int add_stride_2(network *n, int x, int64_t c, int64_t oc, int64_t row_dilation) {
     graph_node *node;
     int y = network_node(n, "Conv", &node, 2, x, network_weights(n, &SHAPE(oc, c, 3, 3), 0.05f));
     graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
+    graph_add_attr_ints(node, "dilations", (int64_t[]){row_dilation, 1}, 2);
     return y;
 }
 
@@ -469,25 +470,21 @@ Test(lower, only_an_input_is_read_as_it_is) {
     network n;
     cnn_shape shape = SHAPE(1, 4, 20, 20);
     network_begin(&n, 31);
-    network_output(&n, add_stride_2(&n, network_input(&n, &shape), 4, 8));
+    network_output(&n, add_stride_2(&n, network_input(&n, &shape), 4, 8, 1));
     expect_kernels(&n, &shape, "conv_planar unblock ");
     network_begin(&n, 32);
     int w = network_weights(&n, &SHAPE(4, 4, 1, 1), 0.2f);
     int x = network_node(&n, "Conv", NULL, 2, network_input(&n, &shape), w);
     network_output(&n, network_node(&n, "Flatten", NULL, 1, x));
-    network_output(&n, add_stride_2(&n, x, 4, 8));
+    network_output(&n, add_stride_2(&n, x, 4, 8, 1));
     expect_kernels(&n, &shape, "block conv unblock conv unblock ");
 }
 
 Test(lower, first_convolution_with_dilated_rows) {
     network n;
-    graph_node *node;
     cnn_shape shape = SHAPE(1, 3, 20, 20);
     network_begin(&n, 36);
-    int w = network_weights(&n, &SHAPE(8, 3, 3, 3), 0.2f);
-    network_output(&n, network_node(&n, "Conv", &node, 2, network_input(&n, &shape), w));
-    graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
-    graph_add_attr_ints(node, "dilations", (int64_t[]){2, 1}, 2);
+    network_output(&n, add_stride_2(&n, network_input(&n, &shape), 3, 8, 2));
     expect_kernels(&n, &shape, "block conv unblock ");
 }
 
@@ -502,7 +499,7 @@ Test(lower, first_convolution_of_a_wide_picture) {
         graph_node *node;
         cnn_shape shape = SHAPE(1, 3, 13, widths[i]);
         network_begin(&n, 33 + i);
-        int x = add_stride_2(&n, network_input(&n, &shape), 3, 24);
+        int x = add_stride_2(&n, network_input(&n, &shape), 3, 24, 1);
         x = network_node(&n, "MaxPool", &node, 1, x);
         graph_add_attr_ints(node, "kernel_shape", (int64_t[]){3, 3}, 2);
         graph_add_attr_ints(node, "strides", (int64_t[]){2, 2}, 2);
