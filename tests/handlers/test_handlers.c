@@ -166,7 +166,7 @@ Test(handlers, explanations) {
     send_one("/v1/classify?top=1&explain=cam");
     expect_reply("\"predictions\":[{\"class_index\":");
     expect_reply("\"explanation\":{\"method\":\"cam\",\"class_index\":");
-    expect_reply("\"tensor\":\"both\",\"shape\":[7,7],\"data\":[[");
+    expect_reply("\"tensor\":\"views\",\"shape\":[7,7],\"data\":[[");
     expect_no("features");
     image picture = reply_png("png");
     cr_expect(picture.width == 280 && picture.height == 280, "28 x 28, ten times");

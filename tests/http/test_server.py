@@ -796,8 +796,8 @@ class Memory(ServerCase):
 class SlowReaders(ServerCase):
     """A client has to take 4 KiB of a reply a second, over each idle-seconds."""
     options = ("--idle-seconds", "3")
-    body = json.dumps({"images": [base64.b64encode(ONE).decode()] * 4, "features": ["*"]}).encode()
-    # Of four times 8 MB, more than the kernel keeps of it.
+    body = json.dumps({"images": [base64.b64encode(ONE).decode()] * 2, "features": ["*"]}).encode()
+    # Of twice 19 MB, more than the kernel keeps of it.
     request = b"POST /v1/models/cifar10/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" \
               b"Content-Length: %d\r\n\r\n" % len(body) + body
 
