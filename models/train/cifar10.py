@@ -28,6 +28,7 @@ from export import Graph, write_model_json
 CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 WIDTHS = (64, 192, 248)
+BORDER = 2  # pixels that are reflected on each side for the second view
 
 
 class Leg(NamedTuple):
@@ -267,7 +268,7 @@ class Augment:
                    ((self.zoom, 0.1), (self.colour, 0.1), (self.sharpness, 0.1)))
         for change, share in changes:
             chosen = self.some(len(x), share)
-            if len(chosen) > 1:
+            if len(chosen):
                 x[chosen] = change(x[chosen])
         x = (x - self.mean) / self.std
         chosen = self.some(len(x), hidden)
@@ -304,7 +305,7 @@ def accuracy(net, images, labels):
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         for i in range(0, len(images), 500):
             x, label = normalise(images[i:i + 500]), labels[i:i + 500]
-            pair, bordered = both(x), both(F.pad(x, (2,) * 4, mode="reflect"))
+            pair, bordered = both(x), both(F.pad(x, (BORDER,) * 4, mode="reflect"))
             answers = net(x), *(net.head(maps.mean((2, 3))) for maps in (
                 pair / 2, (pair + F.avg_pool2d(bordered, 2, 1)) / 4))
             right = [r + int((y.float().argmax(1) == label).sum()) for r, y in zip(right, answers)]
@@ -404,7 +405,7 @@ def export(net, path):
         x = g.node("Relu", name + "relu3", [x])
     g.repeat("mirror_", "image", g.mirror("mirror", "image"))
     x = g.node("Add", "both", [x, g.mirror("mirror_back", "mirror_" + x)])
-    border = g.constant("bordered.pads", [0, 0, 2, 2] * 2, np.int64)
+    border = g.constant("bordered.pads", [0, 0, BORDER, BORDER] * 2, np.int64)
     g.repeat("bordered_", "image", g.node("Pad", "bordered", ["image", border], mode="reflect"))
     # Four neighbours of its 8x8 positions have their middle where the picture as it is has one position of 7x7.
     aligned = g.node("AveragePool", "bordered_aligned", ["bordered_" + x], kernel_shape=[2, 2])
