@@ -98,6 +98,12 @@ static inline uint8_t over_white(uint8_t v, uint8_t a) {
 /* The orientation in an EXIF block with or without its "Exif\0\0" prefix; 1 if there is none. */
 int exif_orientation(const uint8_t *exif, size_t size);
 
+/* True if the bytes begin with "Exif\0\0". */
+bool exif_has_prefix(const uint8_t *bytes, size_t size);
+
+/* True if the bytes begin as an EXIF block does, behind a prefix or without one. */
+bool exif_begins(const uint8_t *bytes, size_t size);
+
 /* True if the upright picture is as wide as the stored one is high. */
 bool orientation_swaps(int orientation);
 

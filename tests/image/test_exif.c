@@ -41,6 +41,24 @@ Test(exif, nonsense_means_upright) {
     cr_expect_eq(OF("XX*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0"), 1);
     cr_expect_eq(OF("II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\x09\0\0\0"), 1);
     cr_expect_eq(OF("II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\0\0\0\0"), 1);
-    cr_expect_eq(OF("II*\0\x08\0\0\0\1\0\x12\1\3\0\2\0\0\0\6\0\0\0"), 1); /* two of them */
     cr_expect_eq(OF("II*\0\x08\0\0\0\1\0\x12\1\2\0\1\0\0\0\6\0\0\0"), 1); /* a letter */
+    cr_expect_eq(OF("II+\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0"), 1); /* BigTIFF */
+}
+
+/* More of them are among the files of make_reference.py. */
+Test(exif, takes_the_first_of_several_values) {
+    cr_expect_eq(OF("II*\0\x08\0\0\0\1\0\x12\1\3\0\2\0\0\0\6\0\3\0"), 6);
+    cr_expect_eq(OF("MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\3\0\0\0\x16\0\x08\0\1\0\1"), 8);
+    /* the last of which, or all, lie outside */
+    cr_expect_eq(OF("MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\3\0\0\0\x16\0\x08\0\1\0"), 1);
+    cr_expect_eq(OF("MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\3\0\0\0\x1c\0\x08\0\1\0\1"), 1);
+    cr_expect_eq(OF("MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\3\xff\xff\xff\xff\0\x08"), 1);
+}
+
+Test(exif, knows_a_block_by_its_header) {
+    cr_expect(exif_begins((const uint8_t *)"Exif\0\0Exif\0\0II*\0\x08\0\0\0", 20));
+    cr_expect(exif_begins((const uint8_t *)"MM\0*\0\0\0\x08", 8));
+    cr_expect_not(exif_begins((const uint8_t *)"MM\0*\0\0\0", 7));
+    cr_expect_not(exif_begins((const uint8_t *)"MMMM\0\0\0\x08", 8));
+    cr_expect_not(exif_begins(NULL, 0));
 }
