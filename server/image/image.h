@@ -1,9 +1,9 @@
 /* image.h: bytes -> pixels -> input tensor, and pixels -> PNG.
  *
  * The library decodes JPEG, PNG and WebP into upright 8-bit RGB and turns such an image, or such a
- * file in one pass, into the float tensor a network expects, resampling exactly as Pillow does. It
- * knows neither HTTP nor the engine, keeps no global state, never prints, and may be called from
- * any number of threads as long as no two of them share an image or a scratch.
+ * file in one pass, into the float tensor a network expects, resampling exactly as Pillow (up to
+ * 12) does. It knows neither HTTP nor the engine, keeps no global state, never prints, and may be
+ * called from any number of threads as long as no two of them share an image or a scratch.
  *
  * Functions that can fail return an image_code and, when it is not IMAGE_OK, describe the failure
  * in *err. err may be NULL. Out parameters are written only on success.
@@ -158,7 +158,7 @@ typedef struct {
 image_code image_tensor_region(const image_spec *spec, int width, int height, image_region *out,
                                image_error *err);
 
-/* The whole image at another size (each side 1 to IMAGE_MAX_SIZE), resampled as Pillow does. The
+/* The whole image at another size (each side 1 to IMAGE_MAX_SIZE), resampled as Pillow 12 does. The
  * caller owns out->pixels. */
 image_code image_resize_to(const image *img, int width, int height, image_filter filter, image *out,
                            image_error *err);
@@ -179,8 +179,8 @@ void image_scratch_free(image_scratch *scratch);
  * IMAGE_NHWC, without padding, owned by the caller. out_h and out_w must be what image_tensor_size
  * gives, otherwise IMAGE_INVALID. scratch may be NULL (memory is then allocated for the call).
  *
- * The 8-bit pixels behind the values are those of Pillow's Image.resize, bit for bit. Only the part
- * of the source that the crop shows is read. */
+ * The 8-bit pixels behind the values are those of Pillow 12's Image.resize, bit for bit. Only the
+ * part of the source that the crop shows is read. */
 image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, int out_w,
                            float *out, image_scratch *scratch, image_error *err);
 

@@ -1,4 +1,4 @@
-/* resample.c: Pillow's Image.resize, bit for bit, as a stream of rows.
+/* resample.c: Image.resize of Pillow up to version 12, bit for bit, as a stream of rows.
  *
  * Method: separable convolution with a filter stretched by the reduction factor (antialiasing),
  * first along the rows, rounded to 8 bits, then along the columns; coefficients are normalised in
@@ -6,6 +6,13 @@
  * computes, and the order of rounding is kept, so that results are equal and not just close. An
  * axis whose size does not change is not filtered; nearest neighbour copies, with source positions
  * summed up step by step because Pillow sums them.
+ *
+ * Pillow 13 takes the columns first if a picture loses over twice as many rows as columns
+ * (python-pillow/Pillow#9549). That is for speed, and not followed here: measured against the
+ * filter without rounding in between, the photos that it concerns are then off by 0.280 levels in
+ * the mean, with the rows first by 0.267 (bilinear). The two ways are 1 level apart at most;
+ * bicubic and Lanczos, whose overshoot is clipped in between, up to 28 at single pixels. And
+ * networks have been trained with the older way.
  *
  * Design: source rows come in one by one, and the rows of the window wanted (the crop) go out as
  * soon as they can be made. An output row needs at most y.taps consecutive source rows; each of
