@@ -6,16 +6,21 @@
  * CMYK is taken to be stored inverted, as Adobe writes it and Pillow assumes.
  *
  * What damage is forgiven is Pillow's choice too: corrupt entropy-coded data, which libjpeg warns
- * about and fills in, is decoded; a file that stops before its end marker is refused. libjpeg
- * reports fatal errors through a callback that must not return, hence the longjmp: everything
- * between setjmp and longjmp lives in jpeg_job, and nothing in between owns anything else.
+ * about and fills in, is decoded. Where the bytes end without an end marker, libjpeg is handed one,
+ * and the picture is refused if its decoding wanted for anything; what follows a whole picture is
+ * of no interest. libjpeg reports fatal errors through a callback that must not return, hence the
+ * longjmp: everything between setjmp and longjmp lives in jpeg_job, and nothing in between owns
+ * anything else.
+ *
+ * EXIF comes from the markers that libjpeg itself finds, so that whatever it passes over on its way
+ * to them, the orientation is not missed.
  *
  * Progressive files cost a pass over all coefficients per scan, so that a small file can ask for
  * hours of work: the scans are counted and the count is limited.
  *
  * Rows go to a target in strips, which stay in the cache until it is done with them. It may want a
  * part of the picture only, or a smaller one: libjpeg-turbo then leaves out inverse transforms, and
- * of blocks what a smaller picture does not show. The file is read to its end all the same.
+ * of blocks what a smaller picture does not show. The file is read to the last row all the same.
  *
  * Not done: 12-bit, lossless, colour profiles.
  */
@@ -23,6 +28,8 @@
 
 #include <setjmp.h>
 #include <stdio.h> /* jpeglib.h needs it */
+#include <stdlib.h>
+#include <string.h>
 
 #include <jerror.h>
 #include <jpeglib.h>
@@ -30,6 +37,8 @@
 enum {
     MAX_SCANS = 500,
     MIN_SCANS = 50,
+    MAX_EXIF = 1 << 20, /* bytes of a block that is spread over several markers */
+    EXIF_BEGIN = 8,     /* of an APP1 segment: behind its length and "Exif\0\0" */
     CROP_MARGIN = 16 /* columns beyond a window's edges that have a part in smoothing its chroma */
 };
 
@@ -43,6 +52,10 @@ typedef struct {
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
     size_t size;
+    bool ended;    /* the bytes are used up, and an end marker has been added */
+    bool starved;  /* pixel data were wanted where a marker, or the end, was */
+    uint8_t *exif; /* the blocks of all markers before the first scan, one after the other; owned */
+    size_t exif_size;
     int max_scans;
     jpeg_target *target; /* NULL: the header is enough */
     image_info info;
@@ -60,44 +73,54 @@ static _Noreturn void give_up(jpeg_job *job, image_code code) {
     longjmp(job->escape, 1);
 }
 
+static _Noreturn void truncated(jpeg_job *job) {
+    give_up(job, image_fail(job->err, IMAGE_UNDECODABLE,
+                            "JPEG ends after %zu bytes, before its end marker", job->size));
+}
+
 static _Noreturn void on_error(j_common_ptr cinfo) {
     jpeg_job *job = cinfo->client_data;
     char text[JMSG_LENGTH_MAX];
     cinfo->err->format_message(cinfo, text);
     bool memory = cinfo->err->msg_code == JERR_OUT_OF_MEMORY;
+    if (job->ended && !memory) truncated(job);
     give_up(job, image_fail(job->err, memory ? IMAGE_MEMORY : IMAGE_UNDECODABLE,
                             "JPEG cannot be decoded: %s", text));
 }
 
 /* Warnings and traces are not printed. */
 static void on_message(j_common_ptr cinfo, int level) {
+    jpeg_job *job = cinfo->client_data;
     if (level < 0) cinfo->err->num_warnings++;
+    if (level < 0 && cinfo->err->msg_code == JWRN_HIT_MARKER) job->starved = true;
 }
 
 static void on_output(j_common_ptr cinfo) {
     (void)cinfo;
 }
 
-static _Noreturn void truncated(j_decompress_ptr cinfo) {
-    jpeg_job *job = cinfo->client_data;
-    give_up(job, image_fail(job->err, IMAGE_UNDECODABLE,
-                            "JPEG ends after %zu bytes, before its end marker", job->size));
-}
-
 static void source_nothing(j_decompress_ptr cinfo) {
     (void)cinfo;
 }
 
-/* libjpeg wants more than the whole file. */
+/* libjpeg wants more than the whole file: the end marker, which may be missing, or else what it has
+ * read it as. */
 static boolean source_fill(j_decompress_ptr cinfo) {
-    truncated(cinfo);
+    static const JOCTET end_marker[] = {0xFF, JPEG_EOI};
+    jpeg_job *job = cinfo->client_data;
+    if (job->ended) truncated(job);
+    job->ended = true;
+    cinfo->src->next_input_byte = end_marker;
+    cinfo->src->bytes_in_buffer = sizeof(end_marker);
+    return TRUE;
 }
 
 static void source_skip(j_decompress_ptr cinfo, long count) {
     if (count <= 0) return;
-    if ((unsigned long)count > cinfo->src->bytes_in_buffer) truncated(cinfo);
-    cinfo->src->next_input_byte += count;
-    cinfo->src->bytes_in_buffer -= (size_t)count;
+    size_t left = cinfo->src->bytes_in_buffer;
+    size_t skipped = (unsigned long)count > left ? left : (size_t)count;
+    cinfo->src->next_input_byte += skipped;
+    cinfo->src->bytes_in_buffer -= skipped;
 }
 
 static void on_progress(j_common_ptr cinfo) {
@@ -109,27 +132,31 @@ static void on_progress(j_common_ptr cinfo) {
 
 /* ---- EXIF --------------------------------------------------------------------------------- */
 
-/* Finds the orientation in the APP1 segment before the first scan; 1 if there is none. Done here
- * rather than by jpeg_save_markers, which would copy every APP1 segment there is. */
-static int find_orientation(const uint8_t *bytes, size_t size) {
-    size_t at = 2;
-    while (size - at >= 4) {
-        if (bytes[at] != 0xFF) return 1;
-        uint8_t marker = bytes[at + 1];
-        if (marker == 0xFF) { /* a fill byte */
-            at++;
-            continue;
-        }
-        if (marker == 0xDA || marker == 0xD9) return 1; /* start of scan, end of image */
-        size_t length = (size_t)bytes[at + 2] << 8 | bytes[at + 3]; /* includes itself */
-        if (length < 2 || length > size - at - 2) return 1;
-        const uint8_t *payload = bytes + at + 4;
-        if (marker == 0xE1 && length >= 8 && payload[0] == 'E' && payload[1] == 'x' &&
-            payload[2] == 'i' && payload[3] == 'f')
-            return exif_orientation(payload, length - 2);
-        at += 2 + length;
-    }
-    return 1;
+/* A block may go on in further markers, each with the prefix, which is not part of it. */
+static void add_exif(jpeg_job *job, const uint8_t *block, size_t size) {
+    if (!job->exif && !exif_begins(block, size)) return;
+    if (size == 0 || size > MAX_EXIF - job->exif_size) return;
+    uint8_t *longer = realloc(job->exif, job->exif_size + size);
+    if (!longer) give_up(job, image_fail(job->err, IMAGE_MEMORY, "no memory to decode a JPEG"));
+    memcpy(longer + job->exif_size, block, size);
+    job->exif = longer;
+    job->exif_size += size;
+}
+
+/* libjpeg has found an APP1 marker. Its segment lies in the file as a whole, or is cut off. */
+static boolean take_app1(j_decompress_ptr cinfo) {
+    jpeg_job *job = cinfo->client_data;
+    struct jpeg_source_mgr *source = cinfo->src;
+    if (source->bytes_in_buffer < 2) truncated(job);
+    const uint8_t *segment = source->next_input_byte;
+    long length = segment[0] << 8 | segment[1]; /* includes itself */
+    size_t left = source->bytes_in_buffer;
+    size_t size = (size_t)length < left ? (size_t)length : left;
+    bool before_scans = cinfo->input_scan_number == 0;
+    if (before_scans && size > 2 && exif_has_prefix(segment + 2, size - 2))
+        add_exif(job, segment + EXIF_BEGIN, size - EXIF_BEGIN);
+    source_skip(cinfo, length < 2 ? 2 : length);
+    return TRUE;
 }
 
 /* ---- pixels ------------------------------------------------------------------------------- */
@@ -174,7 +201,8 @@ static void read_header(jpeg_job *job) {
     limit_scans(job);
 }
 
-static void describe(jpeg_job *job, int orientation) {
+static void describe(jpeg_job *job) {
+    int orientation = exif_orientation(job->exif, job->exif_size);
     int width = (int)job->cinfo.image_width, height = (int)job->cinfo.image_height;
     bool swaps = orientation_swaps(orientation);
     job->info = (image_info){"jpeg", swaps ? height : width, swaps ? width : height, orientation};
@@ -188,7 +216,7 @@ static void *pool_alloc(jpeg_job *job, size_t size) {
 static void read_row(jpeg_job *job, uint8_t *out) {
     bool cmyk = job->cmyk != NULL;
     JSAMPROW row = cmyk ? job->cmyk : out;
-    if (jpeg_read_scanlines(&job->cinfo, &row, 1) != 1) truncated(&job->cinfo);
+    if (jpeg_read_scanlines(&job->cinfo, &row, 1) != 1) truncated(job);
     if (cmyk) cmyk_to_rgb(row, out, (int)job->cinfo.output_width);
 }
 
@@ -206,7 +234,7 @@ static int crop_columns(jpeg_job *job, const jpeg_window *window) {
 /* Passes over rows, so that the next one is row y. */
 static void skip_rows(jpeg_job *job, int y) {
     JDIMENSION count = (JDIMENSION)y - job->cinfo.output_scanline;
-    if (count > 0 && jpeg_skip_scanlines(&job->cinfo, count) != count) truncated(&job->cinfo);
+    if (count > 0 && jpeg_skip_scanlines(&job->cinfo, count) != count) truncated(job);
 }
 
 static void start(jpeg_job *job, jpeg_window *window) {
@@ -221,6 +249,19 @@ static void start(jpeg_job *job, jpeg_window *window) {
     if (jpeg_has_multiple_scans(cinfo))
         *window = (jpeg_window){window->eighths, 0, (int)cinfo->output_width, 0,
                                 (int)cinfo->output_height};
+}
+
+/* All rows have been read: true if nothing of them was missing. */
+static bool is_whole(const jpeg_job *job) {
+    const struct jpeg_decompress_struct *cinfo = &job->cinfo;
+    if (!job->ended) return true;
+    if (job->starved || cinfo->arith_code) return false; /* arithmetic decoding never starves */
+    for (int c = 0; c < cinfo->num_components; c++) {
+        if (!cinfo->comp_info[c].quant_table) return false; /* in no scan */
+        for (int k = 0; cinfo->progressive_mode && k < DCTSIZE2; k++)
+            if (cinfo->coef_bits[c][k] != 0) return false; /* not, or not to its last bit */
+    }
+    return true;
 }
 
 static void read_pixels(jpeg_job *job) {
@@ -245,21 +286,32 @@ static void read_pixels(jpeg_job *job) {
         skip_rows(job, last);
         read_row(job, into);
     }
-    jpeg_finish_decompress(cinfo); /* reads on to the end marker, which must be there */
+    if (!is_whole(job)) truncated(job);
 }
 
 /* The part that libjpeg may leave by on_error. What it changes lives in *job, which is not its own,
  * so that nothing is lost by the jump. */
-static void run(jpeg_job *job, int orientation) {
+static void run(jpeg_job *job) {
     if (setjmp(job->escape)) return;
     jpeg_create_decompress(&job->cinfo);
     job->cinfo.client_data = job;
     job->cinfo.src = &job->source;
     job->cinfo.progress = &job->progress;
+    jpeg_set_marker_processor(&job->cinfo, JPEG_APP0 + 1, take_app1);
     read_header(job);
-    describe(job, orientation);
+    describe(job);
     if (job->target) read_pixels(job);
     job->code = IMAGE_OK;
+}
+
+/* The length without padding behind the picture. It would be taken for pixels where some are cut
+ * off, and so be a picture that nothing is missing of. A stuffed FF at the end is none. */
+static size_t length_unpadded(const uint8_t *bytes, size_t size) {
+    size_t end = size;
+    while (end > 2 && (bytes[end - 1] == 0 || bytes[end - 1] == 0xFF))
+        end--;
+    bool stuffed = size - end >= 2 && bytes[end] == 0xFF && bytes[end + 1] == 0;
+    return stuffed ? end + 2 : end;
 }
 
 /* target may be NULL. */
@@ -277,15 +329,16 @@ static image_code read_file(const uint8_t *bytes, size_t size, const image_limit
     job.progress.progress_monitor = on_progress;
     job.source = (struct jpeg_source_mgr){
         .next_input_byte = bytes,
-        .bytes_in_buffer = size,
+        .bytes_in_buffer = length_unpadded(bytes, size),
         .init_source = source_nothing,
         .fill_input_buffer = source_fill,
         .skip_input_data = source_skip,
         .resync_to_restart = jpeg_resync_to_restart,
         .term_source = source_nothing,
     };
-    run(&job, find_orientation(bytes, size));
+    run(&job);
     jpeg_destroy_decompress(&job.cinfo);
+    free(job.exif);
     if (job.code == IMAGE_OK) *info = job.info;
     return job.code;
 }

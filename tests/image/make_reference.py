@@ -3,11 +3,12 @@
 
     make_reference.py OUT [DATA]
 
-OUT gets image files made here (JPEG and WebP of every kind, PNG and WebP with EXIF), the pixels expected of
-them, and resized pixels. DATA is the folder of CNNSERVE_TEST_DATA; without it, references for files that
+OUT gets image files made here (JPEG and WebP of every kind, PNG and WebP with EXIF, damaged files), the pixels
+expected of them, and resized pixels. DATA is the folder of CNNSERVE_TEST_DATA; without it, references for files that
 lie there are left out. Needs Pillow and nothing else. The same input gives the same output.
 
 decode.txt   one line per file: PATH, RAW (each ended by a tab), WIDTH HEIGHT TOLERANCE; RAW holds (height, width, 3) bytes
+refused.txt  one line per file that is not to be decoded: PATH, and what the message begins with
 resize.txt   one line per case, see resize_cases(); the expected bytes of all cases, one after the other, are
              in resize.bin
 """
@@ -16,9 +17,11 @@ import os
 import random
 import struct
 import sys
+import warnings
 import zlib
 
 from PIL import Image, ImageDraw, ImageOps
+from PIL import __version__ as PILLOW
 
 FILTERS = {
     "nearest": Image.NEAREST,
@@ -152,7 +155,7 @@ def png_expected(data):
 
 class DecodeList:
     def __init__(self, out):
-        self.out, self.lines = out, []
+        self.out, self.lines, self.refused = out, [], []
 
     def expect(self, path, image, tolerance):
         raw = os.path.join(self.out, "expected-%03d.rgb" % len(self.lines))
@@ -160,12 +163,18 @@ class DecodeList:
             f.write(image.tobytes())
         self.lines.append("%s\t%s\t%d %d %d" % (path, raw, *image.size, tolerance))
 
-    def add(self, name, data, image=None, tolerance=1):
-        """A file made here; image is what it shows, by default what Pillow says."""
+    def write(self, name, data):
         path = os.path.join(self.out, name)
         with open(path, "wb") as f:
             f.write(data)
-        self.expect(path, image or over_white(Image.open(io.BytesIO(data))), tolerance)
+        return path
+
+    def add(self, name, data, image=None, tolerance=1):
+        """A file made here; image is what it shows, by default what Pillow says."""
+        self.expect(self.write(name, data), image or over_white(Image.open(io.BytesIO(data))), tolerance)
+
+    def refuse(self, name, data, message):
+        self.refused.append("%s\t%s" % (self.write(name, data), message))
 
 
 def encode(image, kind, **options):
@@ -268,6 +277,315 @@ def oriented(files):
         exif = Image.Exif()
         exif[ORIENTATION] = value
         files.add("orientation-%d.png" % value, encode(upright, "PNG", exif=exif.tobytes()), upright, 0)
+
+
+# ---- orientations as they should not be written -------------------------------------------------
+
+UPRIGHT = {
+    1: lambda image: image,
+    2: lambda image: image.transpose(Image.FLIP_LEFT_RIGHT),
+    3: lambda image: image.transpose(Image.ROTATE_180),
+    4: lambda image: image.transpose(Image.FLIP_TOP_BOTTOM),
+    5: lambda image: image.transpose(Image.TRANSPOSE),
+    6: lambda image: image.transpose(Image.ROTATE_270),
+    7: lambda image: image.transpose(Image.TRANSVERSE),
+    8: lambda image: image.transpose(Image.ROTATE_90),
+}
+SHORT, LONG, RATIONAL = 3, 4, 5
+
+
+def entry(kind, count, value, order="<", tag=ORIENTATION):
+    return struct.pack(order + "HHI", tag, kind, count) + value
+
+
+def short(value, order="<"):
+    return struct.pack(order + "HH", value, 0)
+
+
+def long(value, order="<"):
+    return struct.pack(order + "I", value)
+
+
+def tiff(entries, order="<", magic=42, gap=b"", next_ifd=0, behind=b""):
+    """An EXIF block; with one entry and no gap, `behind` begins at byte 26."""
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", magic, 8 + len(gap)) + gap
+    return head + struct.pack(order + "H", len(entries)) + b"".join(entries) + long(next_ifd, order) + behind
+
+
+def one(kind, count, value, behind=b""):
+    return tiff([entry(kind, count, value)], behind=behind)
+
+
+def odd_exif():
+    """name -> (block, the orientation it gives by the ImageOps.exif_transpose of Pillow 13)"""
+    make = entry(2, 4, b"abc\0", tag=0x010F)
+    ifd = struct.pack("<H", 1) + entry(SHORT, 1, short(6)) + long(0)
+    three = struct.pack("<3H", 8, 1, 1)
+    return {
+        "count-0": (one(SHORT, 0, short(6)), 1),
+        "count-2": (one(SHORT, 2, struct.pack("<HH", 6, 3)), 6),
+        "count-2-big-endian": (tiff([entry(SHORT, 2, struct.pack(">HH", 6, 3), ">")], ">"), 6),
+        "count-3": (one(SHORT, 3, long(26), three), 8),
+        "count-3-outside": (one(SHORT, 3, long(23), three), 1),
+        "count-3-far-outside": (one(SHORT, 3, long(0xFFFFFFF0), three), 1),
+        "count-huge": (one(SHORT, 0xFFFFFFFF, long(26), three), 1),
+        "count-overflow": (one(SHORT, 0x80000000, short(6)), 1),
+        "byte": (one(1, 1, long(6)), 1),
+        "text": (one(2, 2, b"6\0\0\0"), 1),
+        "long": (one(LONG, 1, long(6)), 6),
+        "long-beyond": (one(LONG, 1, long(0x10006)), 1),
+        "long-count-2": (one(LONG, 2, long(26), struct.pack("<II", 5, 1)), 5),
+        "rational": (one(RATIONAL, 1, long(26), struct.pack("<II", 12, 2)), 6),
+        "rational-between": (one(RATIONAL, 1, long(26), struct.pack("<II", 13, 2)), 1),
+        "rational-by-0": (one(RATIONAL, 1, long(26), struct.pack("<II", 6, 0)), 1),
+        "signed-byte": (one(6, 1, long(6)), 6),
+        "signed-short": (one(8, 1, short(6)), 6),
+        "signed-long": (one(9, 1, long(6)), 6),
+        "signed-rational": (one(10, 1, long(26), struct.pack("<ii", -6, -1)), 6),
+        "float": (one(11, 1, struct.pack("<f", 6)), 6),
+        "double": (one(12, 1, long(26), struct.pack("<d", 7)), 7),
+        "double-big-endian": (tiff([entry(12, 1, long(26, ">"), ">")], ">", behind=struct.pack(">d", 7)), 7),
+        "ifd": (one(13, 1, long(6)), 6),
+        "undefined": (one(7, 1, long(6)), 1),
+        "no-format": (one(99, 1, long(6)), 1),
+        "swapped-42": (tiff([entry(SHORT, 1, short(6))], magic=0x2A00), 6),
+        "odd-offset": (tiff([entry(SHORT, 1, short(6))], gap=b"x"), 6),
+        "far-offset": (tiff([entry(SHORT, 1, short(6))], gap=bytes(500)), 6),
+        "ifd-1-only": (tiff([make], next_ifd=26, behind=ifd), 1),
+        "ifd-1-other": (tiff([entry(SHORT, 1, short(3))], next_ifd=26, behind=ifd), 3),
+        "twice": (tiff([entry(SHORT, 1, short(6)), entry(SHORT, 1, short(3))]), 6),
+        "twice-first-empty": (tiff([entry(SHORT, 0, short(6)), entry(SHORT, 1, short(3))]), 3),
+        "entries-missing": (one(SHORT, 1, short(6)).replace(b"\1\0\x12\1", b"\5\0\x12\1")[:-4], 6),
+    }
+
+
+def segment(marker, data):
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def exif_segment(block):
+    return segment(0xE1, b"Exif\0\0" + block)
+
+
+def png_chunk(kind, data, checksum=None):
+    right = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + (checksum or right)
+
+
+def webp_with_exif(data, block):
+    """A lossless WebP of 64 x 40 pixels, as Pillow writes it, in the form that has room for EXIF."""
+    u24 = lambda v: struct.pack("<I", v)[:3]
+    chunks = b"VP8X" + struct.pack("<I", 10) + bytes([8, 0, 0, 0]) + u24(63) + u24(39) + data[12:]
+    chunks += b"EXIF" + struct.pack("<I", len(block)) + block + b"\0" * (len(block) % 2)
+    return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks
+
+
+class Oddities:
+    """The same picture of 64 x 40 pixels in every format."""
+
+    def __init__(self):
+        picture = scene(64, 40)
+        self.jpeg = encode(picture, "JPEG", quality=95, subsampling=0)
+        self.progressive = encode(picture, "JPEG", quality=95, progressive=True)
+        self.png = encode(picture, "PNG")
+        self.webp = encode(picture, "WEBP", lossless=True)
+        self.first_table = 20  # in both JPEGs: behind SOI and JFIF
+        self.pixels = 33  # in the PNG: behind the header
+        self.end = len(self.png) - 12  # of its pixels
+
+    def jpeg_with(self, inserted):
+        return self.jpeg[: self.first_table] + inserted + self.jpeg[self.first_table :]
+
+    def png_with(self, inserted):
+        return self.png[: self.pixels] + inserted + self.png[self.pixels :]
+
+    def png_ending(self, trailer):
+        return self.png[: self.end] + trailer
+
+    def stored(self, data):
+        return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def add_turned(files, name, data, stored, orientation, pillow=True, tolerance=0):
+    """pillow: it reads the file in the same way."""
+    expected = UPRIGHT[orientation](stored)
+    if pillow:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        if theirs.tobytes() != expected.tobytes():
+            sys.exit("%s: Pillow %s turns it otherwise" % (name, PILLOW))
+    files.add(name, data, expected, tolerance)
+
+
+def odd_orientations(files):
+    odd = Oddities()
+    jpeg, webp = odd.stored(odd.jpeg), odd.stored(odd.webp)
+    version = int(PILLOW.split(".")[0])
+    for name, (block, orientation) in odd_exif().items():
+        pillow = version >= 13 or name != "twice"  # before, the last one counted
+        for path, data, stored, tolerance in (
+            (name + ".jpg", odd.jpeg_with(exif_segment(block)), jpeg, 1),
+            (name + ".png", odd.png_with(png_chunk(b"eXIf", block)), webp, 0),
+            (name + ".webp", webp_with_exif(odd.webp, block), webp, 0),
+        ):
+            add_turned(files, "exif-" + path, data, stored, orientation, pillow, tolerance)
+    six, three = one(SHORT, 1, short(6)), one(SHORT, 1, short(3))
+    xmp = b"<x:xmpmeta><rdf:Description tiff:Orientation='8'/></x:xmpmeta>"
+    xmp_segment = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp)
+    nothing = tiff([entry(2, 4, b"abc\0", tag=0x010F)])
+    exif = exif_segment(six)
+    # What stands before the EXIF block, or what there is of it. Pillow 9 has not learnt all of this yet.
+    for name, inserted, orientation, since in (
+        ("fill", b"\xff" * 7 + exif, 6, 0),
+        ("junk", b"junk" + exif, 6, 0),
+        ("stuffed-junk", b"ab\xff\0cd" + exif, 6, 0),
+        ("zeros", bytes(3) + exif + b"\xff\0\xff\0", 6, 0),
+        ("restart", b"\xff\xd0" + exif, 6, 0),
+        ("junk-behind-comment", segment(0xFE, b"abc") + b"zz" + exif, 6, 0),
+        ("length-0", b"\xff\xe1\0\0" + exif, 6, 13),
+        ("empty-app1", segment(0xE1, b"") + exif, 6, 0),
+        ("xmp-first", xmp_segment + exif, 6, 0),
+        ("two", exif + exif_segment(three), 6, 0),
+        ("two-first-empty", exif_segment(b"") + exif_segment(three), 3, 13),
+        ("two-first-without", exif_segment(nothing) + exif_segment(three), 1, 0),
+        ("split", exif_segment(six[:14]) + exif_segment(six[14:]), 6, 13),
+        ("prefix-twice", exif_segment(b"Exif\0\0" + six), 6, 13),
+        ("no-prefix", segment(0xE1, six), 1, 0),
+        ("other-prefix", segment(0xE1, b"Exif\0\xff" + six), 1, 0),
+        ("app2", segment(0xE2, b"Exif\0\0" + six), 1, 0),
+        # browsers do not turn these; they pass over a block that is none, where Pillow gives up
+        ("xmp-only", xmp_segment, 1, None),
+        ("two-first-garbage", exif_segment(b"garbage!") + exif_segment(three), 3, None),
+    ):
+        pillow = since is not None and version >= since
+        add_turned(files, "marker-%s.jpg" % name, odd.jpeg_with(inserted), jpeg, orientation, pillow, 1)
+    scan = odd.jpeg.index(b"\xff\xda")
+    add_turned(files, "marker-last.jpg", odd.jpeg[:scan] + exif + odd.jpeg[scan:], jpeg, 6, tolerance=1)
+    add_turned(files, "marker-behind.jpg", odd.jpeg[:-2] + exif + odd.jpeg[-2:], jpeg, 1, tolerance=1)
+    second = odd.progressive.index(b"\xff\xda", odd.progressive.index(b"\xff\xda") + 2)
+    between = odd.progressive[:second] + exif + odd.progressive[second:]
+    add_turned(files, "marker-between.jpg", between, odd.stored(odd.progressive), 1, tolerance=1)
+
+    chunk, end = png_chunk(b"eXIf", six), odd.png[odd.end :]
+    other = png_chunk(b"eXIf", three)
+    profile = b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n 32\n" + (b"Exif\0\0" + six).hex().encode())
+    for name, data, orientation, since in (
+        ("prefix", odd.png_with(png_chunk(b"eXIf", b"Exif\0\0" + six)), 6, 12),
+        ("behind", odd.png_ending(chunk + end), 6, 0),
+        ("behind-checksum", odd.png_ending(png_chunk(b"eXIf", six, b"oops") + end), 6, 0),
+        ("behind-no-end", odd.png_ending(chunk), 6, 0),
+        ("behind-cut", odd.png_ending(chunk[:-8]), 6, None),
+        ("behind-end", odd.png + chunk, 1, 0),
+        ("two", odd.png_with(chunk + other), 3, 0),
+        ("two-apart", odd.png_with(chunk)[:-12] + other + end, 3, 12),
+        ("garbage", odd.png_with(png_chunk(b"eXIf", b"garbage!")), 1, None),
+        ("empty", odd.png_with(png_chunk(b"eXIf", b"")), 1, 0),
+        ("text", odd.png_with(png_chunk(b"zTXt", profile)), 1, None),
+        ("xmp", odd.png_with(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)), 1, None),
+    ):
+        add_turned(files, "chunk-%s.png" % name, data, webp, orientation, since is not None and version >= since)
+    for name, block, pillow in (("garbage", b"garbage!", False), ("empty", b"", True)):
+        add_turned(files, "chunk-%s.webp" % name, webp_with_exif(odd.webp, block), webp, 1, pillow)
+
+
+# ---- damage -------------------------------------------------------------------------------------
+
+
+def damaged_jpegs(files):
+    odd = Oddities()
+    grey = encode(scene(64, 40).convert("L"), "JPEG")
+    ends = {
+        "nothing": b"",
+        "half": b"\xff",
+        "zeros": bytes(500),
+        "ones": b"\xff" * 500,
+        "text": b"this is no marker",
+        "comment-cut": b"\xff\xfe\x01\0abc",
+        "app1-cut": b"\xff\xe1\x01\0Exif",
+    }
+    for kind, whole in (("baseline", odd.jpeg), ("progressive", odd.progressive), ("grey", grey)):
+        shown = odd.stored(whole)
+        files.add("trailing-%s.jpg" % kind, whole + b"junk" * 50, shown)
+        for name, end in ends.items():
+            files.add("no-end-%s-%s.jpg" % (kind, name), whole[:-2] + end, shown)
+        for cut in (4, 12, 100):
+            files.refuse("cut-%d-%s.jpg" % (cut, kind), whole[:-cut], "JPEG ends after")
+            files.refuse("cut-%d-%s-zeros.jpg" % (cut, kind), whole[:-cut] + bytes(500), "JPEG ends after")
+            files.refuse("cut-%d-%s-ones.jpg" % (cut, kind), whole[:-cut] + b"\xff" * 99, "JPEG ends after")
+    for name, end in (("tables", b"\xff\xc4\0\5abc"), ("start", b"\xff\xd8\xff\xe0"), ("marker", b"\xff\2")):
+        files.add("no-end-baseline-%s.jpg" % name, odd.jpeg[:-2] + end, odd.stored(odd.jpeg))
+    scan = odd.progressive.rindex(b"\xff\xda")
+    for name, end in (("nothing", b""), ("zeros", bytes(99))):
+        files.refuse("no-last-scan-%s.jpg" % name, odd.progressive[:scan] + end, "JPEG ends after")
+    files.refuse("header-only.jpg", odd.jpeg[: odd.first_table], "JPEG ends after 20 bytes")
+    files.refuse("header-cut.jpg", odd.jpeg[: odd.first_table + 9] + bytes(9), "JPEG ends after 38 bytes")
+
+
+def damaged_pngs(files):
+    odd = Oddities()
+    shown, end, bad = odd.stored(odd.png), odd.png[odd.end :], b"oops"
+    chunks = {
+        b"tEXt": b"key\0value",
+        b"zTXt": b"key\0\0" + zlib.compress(b"value"),
+        b"iCCP": b"name\0\0" + zlib.compress(b"profile"),
+        b"gAMA": struct.pack(">I", 45455),
+        b"pHYs": bytes(9),
+        b"prVt": b"private",
+        b"CRIT": b"critical",
+    }
+    for kind, data in chunks.items():
+        name = kind.decode()
+        files.add("before-%s.png" % name, odd.png_with(png_chunk(kind, data)), shown, 0)
+        files.add("behind-%s.png" % name, odd.png_ending(png_chunk(kind, data) + end), shown, 0)
+        files.add("behind-%s-checksum.png" % name, odd.png_ending(png_chunk(kind, data, bad) + end), shown, 0)
+        wrong = odd.png_with(png_chunk(kind, data, bad))
+        files.refuse("before-%s-checksum.png" % name, wrong, "PNG has a wrong checksum in the chunk at byte 33")
+    for kind in (b"zTXt", b"iCCP"):
+        name = "before-%s-stream.png" % kind.decode()
+        files.add(name, odd.png_with(png_chunk(kind, b"key\0\0no stream")), shown, 0)
+    for name, trailer in (
+        ("nothing", b""),
+        ("half", end[:6]),
+        ("checksum", end[:8] + bad),
+        ("zeros", bytes(500)),
+        ("text", b"junk that is no chunk"),
+        ("text-cut", png_chunk(b"tEXt", b"key\0value")[:-7]),
+        ("long", b"\xff\xff\xff\xfftEXtabc"),
+        ("data", png_chunk(b"IEND", b"data")),
+        ("more", end + b"junk" * 50),
+    ):
+        files.add("end-%s.png" % name, odd.png_ending(trailer), shown, 0)
+    for cut in (13, 16, 18, 20):  # of the checksums of the chunk, and of the compressed data
+        files.add("end-cut-%d.png" % cut, odd.png[:-cut], shown, 0)
+    for cut in (40, 100):
+        files.refuse("cut-%d.png" % cut, odd.png[:-cut], "PNG ends after %d of" % (len(odd.png) - cut))
+    header, pixels = odd.png[8:33], odd.png[41 : odd.end - 4]
+    files.refuse("checksum-IHDR.png", odd.png[:29] + bad + odd.png[33:], "PNG has a wrong checksum")
+    files.refuse("checksum-IDAT.png", odd.png[:33] + png_chunk(b"IDAT", pixels, bad) + end, "PNG has a wrong checksum")
+    files.refuse("adler.png", odd.png[:33] + png_chunk(b"IDAT", pixels[:-4] + bad) + end, "PNG cannot be decoded")
+    small = encode(scene(20, 10).quantize(20), "PNG")
+    palette = small.index(b"PLTE") - 4
+    length = struct.unpack(">I", small[palette : palette + 4])[0]
+    checksum = palette + 8 + length
+    wrong = small[:checksum] + bad + small[checksum + 4 :]
+    files.refuse("checksum-PLTE.png", wrong, "PNG has a wrong checksum")
+    files.refuse("no-PLTE.png", small[:palette] + small[checksum + 4 :], "PNG cannot be decoded: missing PLTE")
+    files.add("unused-PLTE.png", odd.png_with(png_chunk(b"PLTE", bytes(10))), shown, 0)
+    cgbi = odd.png[:8] + png_chunk(b"CgBI", b"\x50\0\x20\2") + header + odd.png[33:]
+    files.refuse("cgbi.png", cgbi, "PNG in Apple's CgBI form")
+
+
+def damaged_webps(files):
+    odd = Oddities()
+    whole, shown = odd.webp, odd.stored(odd.webp)
+    size = lambda data, more: data[:4] + struct.pack("<I", len(data) - 8 + more) + data[8:]
+    turned = webp_with_exif(whole, one(SHORT, 1, short(6)))
+    files.add("trailing.webp", whole + b"junk" * 10, shown, 0)
+    files.add("turned-trailing.webp", turned + b"zz", UPRIGHT[6](shown), 0)
+    files.refuse("claims-more.webp", size(whole, 100), "WebP ends after")
+    files.refuse("cut.webp", whole[:-40], "WebP ends after")
+    files.refuse("turned-cut.webp", turned[:-10], "WebP ends after")
 
 
 def pngsuite(files, data):
@@ -419,14 +737,19 @@ def main():
     webps(files)
     pngs(files)
     oriented(files)
+    odd_orientations(files)
+    damaged_jpegs(files)
+    damaged_pngs(files)
+    damaged_webps(files)
     if data and os.path.isdir(data):
         data = os.path.abspath(data)
         pngsuite(files, data)
         photos(files, data)
         mosaics(out, data)
     write_lines(out, "decode.txt", files.lines)
+    write_lines(out, "refused.txt", files.refused)
     write_lines(out, "resize.txt", resize_references(out))
-    print("Pillow %s: %d files to decode" % (Image.__version__, len(files.lines)))
+    print("Pillow %s: %d files to decode" % (PILLOW, len(files.lines)))
 
 
 if __name__ == "__main__":
