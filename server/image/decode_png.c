@@ -130,7 +130,8 @@ static bool next_chunk(png_reader *r, chunk *c) {
     return true;
 }
 
-/* The header must come first. It names the size; nothing is allocated before that is known. */
+/* Of the chunks that matter, the header must come first. It names the size; nothing is allocated
+ * before that is known. */
 static bool check_header(png_reader *r, const chunk *c) {
     if (!is_type(c, "IHDR") || c->length != HEADER_SIZE)
         return reader_fail(r, IMAGE_UNDECODABLE, "PNG does not begin with a header (IHDR)");

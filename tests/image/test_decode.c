@@ -417,7 +417,7 @@ Test(decode, refuses_arithmetic_coding_without_an_end) {
     blob_free(&jpeg);
 }
 
-/* In many scans, each with some of the picture. */
+/* Each of its scans has some of the picture. */
 Test(decode, refuses_a_jpeg_that_lacks_scans_and_an_end) {
     blob jpeg = write_jpeg((jpeg_kind){64, 64, 1, false, 64, false});
     image img = {0}, whole = {0};
