@@ -7,18 +7,19 @@
  * takes whatever follows "boundary=" for the boundary, and knows neither filename* nor escaped
  * quotes.
  *
- * Lines end in CR LF, as the standard says; nested multipart/mixed and transfer encodings, which
- * RFC 7578 has abolished, are not looked into.
+ * Lines end in CR LF, as the standard says; folded headers, nested multipart/mixed and transfer
+ * encodings, which RFC 7578 and its predecessors have abolished, are refused by their names.
  */
 #include "http/multipart.h"
 
-#include "http/percent.h"
+#include "common/percent.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define BROKEN "the multipart body is broken: "
+#define BROKEN  "the multipart body is broken: "
+#define BARE_LF BROKEN "its lines end in LF alone, and have to end in CR LF"
 
 static const char no_memory[] = "there is no memory left";
 
@@ -81,10 +82,24 @@ static char *find_parameter(const char *header, const char *name) {
     return NULL;
 }
 
-/* UTF-8''na%C3%AFve.png (RFC 8187), decoded in place; a broken escape is left as it is. */
-static void decode_extended(char *value) {
+/* A copy in UTF-8 of a text in Latin-1. */
+static char *from_latin1(const char *text) {
+    char *copy = malloc(2 * strlen(text) + 1), *to = copy;
+    if (!copy) return NULL;
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p >= 0x80) *to++ = (char)(0xc0 | *p >> 6);
+        *to++ = (char)(*p >= 0x80 ? 0x80 | (*p & 0x3f) : *p);
+    }
+    *to = '\0';
+    return copy;
+}
+
+/* UTF-8''na%C3%AFve.png or iso-8859-1'en'na%EFve.png (RFC 8187); a broken escape is left as it is.
+ * Takes `value`; NULL: no memory. */
+static char *decode_extended(char *value) {
     char *quote = strchr(value, '\'');
     quote = quote ? strchr(quote + 1, '\'') : NULL;
+    bool latin1 = quote && strncasecmp(value, "iso-8859-1'", 11) == 0;
     const char *from = quote ? quote + 1 : value;
     char *to = value;
     for (; *from; from++) {
@@ -93,15 +108,41 @@ static void decode_extended(char *value) {
         if (byte >= 0) from += 2;
     }
     *to = '\0';
+    if (!latin1) return value;
+    char *copy = from_latin1(value);
+    free(value);
+    return copy;
+}
+
+/* Decodes in place what browsers escape in names
+ * (https://html.spec.whatwg.org/#multipart-form-data): quotes and line breaks, nothing else. */
+static void decode_browser_escapes(char *value) {
+    if (!value) return;
+    char *to = value;
+    for (const char *from = value; *from; from++) {
+        int byte = *from == '%' ? percent_byte(from + 1) : -1;
+        bool escaped = byte == '"' || byte == '\r' || byte == '\n';
+        *to++ = escaped ? (char)byte : *from;
+        if (escaped) from += 2;
+    }
+    *to = '\0';
 }
 
 /* ---- headers of a part -------------------------------------------------------------------- */
 
 static void read_disposition(multipart_part *part, const char *value) {
     char *extended = find_parameter(value, "filename*");
-    if (extended) decode_extended(extended);
+    if (extended) extended = decode_extended(extended);
     part->name = find_parameter(value, "name");
     part->filename = extended ? extended : find_parameter(value, "filename");
+    decode_browser_escapes(part->name);
+    if (!extended) decode_browser_escapes(part->filename);
+}
+
+/* Of an encoding that leaves the bytes as they are. */
+static bool is_identity(const char *encoding) {
+    return media_type_is(encoding, "binary") || media_type_is(encoding, "8bit") ||
+           media_type_is(encoding, "7bit");
 }
 
 /* The value of a header line of that name; NULL if it has another. */
@@ -111,20 +152,31 @@ static const char *header_value(const char *line, const char *name) {
     return line + length + 1 + strspn(line + length + 1, " \t");
 }
 
-static bool read_header(multipart_part *part, const char *line, size_t length) {
+/* NULL, or what is wrong. */
+static const char *read_header(multipart_part *part, const char *line, size_t length) {
+    if (*line == ' ' || *line == '\t')
+        return BROKEN "a part's header is folded; send it on one line";
+    if (memchr(line, '\n', length)) return BARE_LF;
     char *copy = copy_text(line, length);
-    if (!copy) return false;
+    if (!copy) return no_memory;
     const char *disposition = header_value(copy, "Content-Disposition");
     const char *type = header_value(copy, "Content-Type");
-    bool good = true;
+    const char *encoding = header_value(copy, "Content-Transfer-Encoding"), *why = NULL;
     if (disposition && !part->name && !part->filename) {
         read_disposition(part, disposition);
+    } else if (type && strncasecmp(type, "multipart/", 10) == 0) {
+        why = "a part of the form is multipart itself (multipart/mixed), which is not looked into: "
+              "send each file as a part of its own";
     } else if (type && !part->content_type) {
         part->content_type = strdup(type);
-        good = part->content_type != NULL;
+        if (!part->content_type) why = no_memory;
+    } else if (encoding && !is_identity(encoding)) {
+        why =
+            "a part of the form has a Content-Transfer-Encoding (base64, quoted-printable), which "
+            "is not undone: send its bytes as they are";
     }
     free(copy);
-    return good;
+    return why;
 }
 
 /* From the first header to behind the empty line; *p is moved there. */
@@ -134,10 +186,14 @@ static const char *read_headers(multipart_part *part, const char **p, const char
     for (;;) {
         const char *line = *p;
         const char *stop = memmem(line, (size_t)(limit - line), "\r\n", 2);
-        if (!stop) return BROKEN "a part's headers do not end, or are too long";
+        if (!stop)
+            return memmem(line, (size_t)(limit - line), "\n\n", 2) ? BARE_LF
+                                                                   : BROKEN
+                       "a part's headers do not end, or are too long";
         *p = stop + 2;
         if (stop == line) break;
-        if (!read_header(part, line, (size_t)(stop - line))) return no_memory;
+        const char *why = read_header(part, line, (size_t)(stop - line));
+        if (why) return why;
     }
     return part->name ? NULL : BROKEN "a part has no Content-Disposition with a name";
 }
@@ -159,7 +215,9 @@ static const char *read_boundary(const char *content_type, delimiter *d) {
         d->length = length + 4;
     }
     free(boundary);
-    return good ? NULL : "the Content-Type has no usable boundary";
+    return good ? NULL
+                : "the Content-Type has no usable boundary: clients set this header themselves if "
+                  "they are left to";
 }
 
 /* What follows a delimiter: "--" for the last one, or blanks and CR LF. NULL if it is neither,
@@ -194,6 +252,23 @@ static const char *find_first(const delimiter *d, const char *body, const char *
     return find_delimiter(d, body, end, next, last);
 }
 
+/* The delimiter occurs at the start of a line, but not behind CR LF. */
+static bool has_bare_delimiter(const delimiter *d, const char *p, const char *end) {
+    size_t length = d->length - 1;
+    for (; (p = memmem(p, (size_t)(end - p), d->text + 1, length)); p++) {
+        const char *behind = p + length;
+        if (behind < end && (*behind == '\n' || *behind == '-')) return true;
+    }
+    return false;
+}
+
+/* The body begins with the delimiter and a bare LF. */
+static bool begins_bare(const delimiter *d, const char *body, const char *end) {
+    size_t length = d->length - 2;
+    return (size_t)(end - body) > length && memcmp(body, d->text + 2, length) == 0 &&
+           body[length] == '\n';
+}
+
 static void free_part(multipart_part *part) {
     free(part->name);
     free(part->filename);
@@ -215,13 +290,17 @@ static const char *add_part(multipart *m, const multipart_part *part) {
 static const char *parse(multipart *m, const delimiter *d, const char *body, const char *end) {
     const char *p;
     bool last;
-    if (!find_first(d, body, end, &p, &last)) return BROKEN "its boundary does not occur in it";
+    if (!find_first(d, body, end, &p, &last))
+        return begins_bare(d, body, end) || has_bare_delimiter(d, body, end) ? BARE_LF
+                                                                             : BROKEN
+                   "its boundary does not occur in it";
     while (!last) {
         multipart_part part = {0};
         const char *why = read_headers(&part, &p, end), *next = NULL;
         part.data = p;
         const char *stop = why ? NULL : find_delimiter(d, p, end, &next, &last);
-        if (!why && !stop) why = BROKEN "its last boundary is missing";
+        if (!why && !stop)
+            why = has_bare_delimiter(d, p, end) ? BARE_LF : BROKEN "its last boundary is missing";
         if (!why) {
             part.size = (size_t)(stop - p);
             why = add_part(m, &part);

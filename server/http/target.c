@@ -3,9 +3,9 @@
  * Everything is decoded in place in one copy of the text. What could be taken for two things is
  * refused: broken percent escapes, control characters, and bytes that are not UTF-8. Dots have no
  * meaning in a path, since no file is ever looked up by one. */
+#include "common/percent.h"
 #include "common/utf8.h"
 #include "http/http.h"
-#include "http/percent.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -108,6 +108,11 @@ Test(multipart, names_as_clients_write_them) {
     expect_names("name=\"n\"; filename=\"\"", "n", "");
     expect_names("name=\"n\"; filename*=UTF-8''caf%C3%A9%zz.png", "n", "caf\xc3\xa9%zz.png");
     expect_names("name=\"n\"; filename=\"plain\"; filename*=utf-8'en'better", "n", "better");
+    expect_names("name=\"n\"; filename*=iso-8859-1'en'na%EFve%A9.png", "n",
+                 "na\xc3\xafve\xc2\xa9.png");
+    /* As browsers escape them, and nothing else: 50%25 is a name that holds %25. */
+    expect_names("name=\"a%22b\"; filename=\"c%0D%0a%22d%20%2250%25\"", "a\"b",
+                 "c\r\n\"d%20\"50%25");
     expect_names("name=\"\"", "", NULL);
     expect_names("name=\"never closed", "never closed", NULL);
     expect_names("xname=\"x\"; name=\"n\"", "n", NULL);
@@ -140,8 +145,26 @@ Test(multipart, broken_bodies_are_refused) {
                    "--XX\r\nContent-Disposition: form-data; filename=\"f\"\r\n"
                    "Content-Disposition: form-data; name=\"n\"; filename=\"g\"\r\n\r\n1\r\n--XX--",
                    "no Content-Disposition");
-    expect_refusal(TYPE, "--XX\nContent-Disposition: form-data; name=\"n\"\n\n1\n--XX--",
-                   "does not occur");
+#define DISPOSITION "Content-Disposition: form-data; name=\"n\""
+    expect_refusal(TYPE, "--XX\n" DISPOSITION "\n\n1\n--XX--\n", "LF alone");
+    expect_refusal(TYPE, "preamble\n--XX\n" DISPOSITION "\n\n1\n--XX--\n", "LF alone");
+    expect_refusal(TYPE, "--XX\r\n" DISPOSITION "\n\n1\r\n--XX--\r\n", "LF alone");
+    expect_refusal(TYPE, "--XX\r\n" DISPOSITION "\nX: y\r\n\r\n1\r\n--XX--\r\n", "LF alone");
+    expect_refusal(TYPE, "--XX\r\n" DISPOSITION "\r\n\r\n1\n--XX--\n", "LF alone");
+    expect_refusal(TYPE,
+                   "--XX\r\nContent-Disposition: form-data;\r\n name=\"n\"\r\n\r\n1\r\n--XX--",
+                   "folded");
+    expect_refusal(
+        TYPE, "--XX\r\n" DISPOSITION "\r\nContent-Transfer-Encoding: BASE64\r\n\r\nMQ==\r\n--XX--",
+        "Content-Transfer-Encoding");
+    expect_refusal(TYPE,
+                   "--XX\r\n" DISPOSITION
+                   "\r\nContent-Type: multipart/mixed; boundary=Y\r\n\r\n1\r\n--XX--",
+                   "multipart itself");
+    cr_expect(parse(TYPE, "--XX\r\n" DISPOSITION
+                          "\r\nContent-Transfer-Encoding: binary\r\n\r\n1\r\n--XX--"),
+              "%s", why);
+    multipart_free(&m);
 }
 
 Test(multipart, every_cut_of_a_body_is_refused) {
