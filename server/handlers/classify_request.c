@@ -9,6 +9,7 @@
 
 #include "common/array.h"
 #include "common/names.h"
+#include "json/image_text.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -163,15 +164,54 @@ static bool allocate_images(classify_request *r, size_t count, classify_refusal 
     return r->images || refuse_memory(why);
 }
 
-static bool begins_like_json(const http_request *request) {
-    return request->body[0] == '{' || request->body[0] == '[';
+/* "name=value": how HTML forms are sent without enctype, and by curl -d. */
+static const char *find_form_value(const char *text, size_t size) {
+    static const char name[] =
+        "-_.[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    size_t length = 0;
+    while (length < size && length <= 64 && text[length] && strchr(name, text[length]))
+        length++;
+    return length > 0 && length < size && text[length] == '=' ? text + length + 1 : NULL;
+}
+
+static bool is_form_data(const char *text, size_t size) {
+    static const char disposition[] = "Content-Disposition:";
+    return size > 2 && memcmp(text, "--", 2) == 0 &&
+           memmem(text, size < 1024 ? size : 1024, disposition, sizeof disposition - 1);
+}
+
+#define AS_IMAGE                                                                                   \
+    "send the picture's bytes as they are (curl --data-binary @FILE), as a form (curl -F "         \
+    "image=@FILE)"
+#define AS_BASE64 AS_IMAGE ", or in JSON with the header Content-Type: application/json"
+
+/* What a body is that is text in place of a picture, and what to do; NULL: nothing known. */
+static const char *explain_text(const char *text, size_t size) {
+    while (size > 0 && strchr("\xef\xbb\xbf \t\r\n", *text) && *text) {
+        text++;
+        size--;
+    }
+    if (size == 0) return "the body is empty but for white space: send an image";
+    if (*text == '{' || *text == '[')
+        return "the body is no image but begins like JSON, which needs the header "
+               "Content-Type: application/json";
+    if (is_form_data(text, size))
+        return "the body is no image but begins like a form, which needs the header Content-Type: "
+               "multipart/form-data with its boundary; clients set it if they are left to";
+    if (size >= 5 && strncasecmp(text, "data:", 5) == 0)
+        return "the body is a data URL, not an image: " AS_BASE64;
+    if (image_text_is_url(text, size)) return IMAGE_TEXT_NO_URLS;
+    if (image_text_is_base64(text, size)) return "the body is base64, not an image: " AS_BASE64;
+    const char *value = find_form_value(text, size);
+    if (!value) return NULL;
+    return image_text_is_base64(value, size - (size_t)(value - text))
+               ? "the body is base64 in an urlencoded form, not an image: " AS_BASE64
+               : "the body is an urlencoded form, not an image: " AS_IMAGE;
 }
 
 static bool read_raw(classify_request *r, const http_request *request, classify_refusal *why) {
-    if (begins_like_json(request))
-        return refuse(why, 415, "unsupported_media_type",
-                      "the body is no image but begins like JSON, which needs the header "
-                      "Content-Type: application/json");
+    const char *text = explain_text(request->body, request->body_size);
+    if (text) return refuse(why, 415, "unsupported_media_type", "%s", text);
     if (!allocate_images(r, 1, why)) return false;
     r->images[r->image_count++] =
         (classify_image){.bytes = request->body, .size = request->body_size};
@@ -216,8 +256,8 @@ static bool read_form(classify_request *r, const http_request *request, size_t m
         const multipart_part *part = &r->form.parts[i];
         if (is_empty_choice(part)) continue;
         if (is_image_part(part))
-            r->images[r->image_count++] =
-                (classify_image){.name = part->filename, .bytes = part->data, .size = part->size};
+            r->images[r->image_count++] = (classify_image){part->filename, part->data, part->size,
+                                                           part->size ? NULL : "the file is empty"};
         else if (!read_text_part(r, part, why))
             return false;
     }
@@ -254,9 +294,24 @@ static bool take_parameters(classify_request *r, classify_body *document, classi
     return true;
 }
 
+/* What a body is that its Content-Type calls JSON; NULL: perhaps that. */
+static const char *explain_no_json(const char *text, size_t size) {
+    static const char *const pictures[] = {"\xff\xd8\xff", "\x89PNG", "RIFF", "GIF8"};
+    if (is_form_data(text, size))
+        return "the Content-Type says JSON, but the body begins like a form: leave the header to "
+               "the client, which knows the boundary";
+    for (size_t i = 0; i < ARRAY_LENGTH(pictures); i++)
+        if (size > 4 && memcmp(text, pictures[i], strlen(pictures[i])) == 0)
+            return "the Content-Type says JSON, but the body is a picture: send it with its own "
+                   "Content-Type, or its base64 as {\"images\": [\"...\"]}";
+    return NULL;
+}
+
 static bool read_document(classify_request *r, const http_request *request, size_t max_images,
                           classify_refusal *why) {
     classify_body *document = &r->document;
+    const char *other = explain_no_json(request->body, request->body_size);
+    if (other) return refuse(why, 400, "bad_request", "%s", other);
     switch (classify_body_parse(request->body, request->body_size, max_images, document,
                                 why->message, sizeof why->message)) {
     case CLASSIFY_BODY_OK:
@@ -273,7 +328,9 @@ static bool read_document(classify_request *r, const http_request *request, size
         return refuse_memory(why);
     }
     if (document->image_count == 0)
-        return refuse(why, 400, "bad_request", "the request holds no \"images\"");
+        return refuse(why, 400, "bad_request",
+                      document->images ? "\"images\" is empty: it has to hold at least one picture"
+                                       : "the request holds no \"images\"");
     if (!take_parameters(r, document, why) || !allocate_images(r, document->image_count, why))
         return false;
     for (size_t i = 0; i < document->image_count; i++) {
@@ -290,6 +347,9 @@ static bool read_body(classify_request *r, const http_request *request, size_t m
     if (request->body_size == 0)
         return refuse(why, 400, "bad_request", "the body is empty: send an image");
     if (media_type_is(type, "multipart/form-data")) return read_form(r, request, max_images, why);
+    if (type && strncasecmp(type, "multipart/", 10) == 0)
+        return refuse(why, 415, "unsupported_media_type",
+                      "%.64s is not taken: send multipart/form-data (curl -F image=@FILE)", type);
     if (media_type_is(type, "application/json")) return read_document(r, request, max_images, why);
     return read_raw(r, request, why);
 }

@@ -1,4 +1,4 @@
-/* base64.h: base64 of RFC 4648, section 4. */
+/* base64.h: base64 (RFC 4648). */
 #ifndef CNNSERVE_BASE64_H
 #define CNNSERVE_BASE64_H
 
@@ -12,10 +12,11 @@ void base64_encode(const void *bytes, size_t size, char *out);
 /* Most bytes that `size` characters decode to. */
 size_t base64_decoded_max(size_t size);
 /*
- * Decodes into `out` of base64_decoded_max(size) bytes, which may be `text` itself. Strict, as
- * section 3.3 advises: any character outside the alphabet is refused (also white space), as are
- * bits that no byte takes up; the padding may be left out but not be wrong. False: *bad is the
- * offset of the first character that does not fit (`size` if the end comes too early).
+ * Decodes into `out` of base64_decoded_max(size) bytes, which may be `text` itself. Takes what
+ * clients send and what can mean one thing only: the alphabets of sections 4 and 5, also mixed;
+ * white space anywhere; padding that is left out. Refuses any other character, more padding than is
+ * due or anything behind it, and bits that no byte takes up, as of a text that has been cut. False:
+ * *bad is the offset of the first character that does not fit (`size` if the end comes too early).
  */
 bool base64_decode(const char *text, size_t size, void *out, size_t *out_size, size_t *bad);
 

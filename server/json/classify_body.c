@@ -12,7 +12,7 @@
 
 #include "common/array.h"
 #include "common/names.h"
-#include "json/base64.h"
+#include "json/image_text.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -77,14 +77,6 @@ static const char *key_at(const void *list, size_t index) {
 
 /* ---- images ------------------------------------------------------------------------------- */
 
-/* The base64 of a data URL (RFC 2397), or the string itself. NULL: a data URL without base64. */
-static const char *skip_data_url(const char *text) {
-    if (strncasecmp(text, "data:", 5) != 0) return text;
-    const char *comma = strchr(text, ',');
-    if (!comma || comma - text < 7 || strncasecmp(comma - 7, ";base64", 7) != 0) return NULL;
-    return comma + 1;
-}
-
 __attribute__((format(printf, 2, 3))) static classify_body_code spoil(classify_body_image *image,
                                                                       const char *format, ...) {
     va_list args;
@@ -100,17 +92,24 @@ __attribute__((format(printf, 2, 3))) static classify_body_code spoil(classify_b
 
 static classify_body_code decode_image(classify_body_image *image, size_t index,
                                        const json_t *value) {
-    const char *text = json_string_value(value);
-    const char *data = skip_data_url(text);
-    if (!data) return spoil(image, "\"images\"[%zu] is a data URL without ;base64", index);
-    size_t size = json_string_length(value) - (size_t)(data - text), at;
-    if (size == 0) return spoil(image, "\"images\"[%zu] is empty", index);
-    image->bytes = malloc(base64_decoded_max(size));
-    if (!image->bytes) return CLASSIFY_BODY_NO_MEMORY;
-    if (!base64_decode(data, size, image->bytes, &image->size, &at))
-        return spoil(image, "\"images\"[%zu] is no base64: it breaks off at character %zu", index,
-                     at);
-    return CLASSIFY_BODY_OK;
+    char why[200];
+    switch (image_text_decode(json_string_value(value), json_string_length(value), &image->bytes,
+                              &image->size, why, sizeof why)) {
+    case IMAGE_TEXT_OK:
+        return CLASSIFY_BODY_OK;
+    case IMAGE_TEXT_BAD:
+        return spoil(image, "\"images\"[%zu] %s", index, why);
+    default:
+        return CLASSIFY_BODY_NO_MEMORY;
+    }
+}
+
+/* Keys under which other services take the address of a picture. */
+static bool means_url(const char *key) {
+    static const char *const names[] = {"url", "urls", "uri", "href", "src", "link", "image_url"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (strcasecmp(key, names[i]) == 0) return true;
+    return false;
 }
 
 /* {"b64": "...", "name": "..."} */
@@ -121,6 +120,8 @@ static classify_body_code read_image_object(reader *r, classify_body_image *imag
     json_t *value;
     json_object_foreach((json_t *)object, key, value) {
         char near[200];
+        if (means_url(key))
+            return bad(r, "\"images\"[%zu].\"%s\": " IMAGE_TEXT_NO_URLS, index, key);
         if (strcmp(key, "b64") != 0 && strcmp(key, "name") != 0)
             return bad(r, "\"images\"[%zu] has an unknown key '%.64s'%s", index, key,
                        names_suggest(key, keys, 2, name_at_array, near, sizeof near));
@@ -234,6 +235,7 @@ static const key_def keys[] = {
 static classify_body_code read_key(reader *r, const char *key, const json_t *value) {
     for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
         if (strcmp(keys[i].name, key) == 0) return keys[i].read(r, value);
+    if (means_url(key)) return bad(r, "\"%s\": " IMAGE_TEXT_NO_URLS, key);
     char near[300];
     return bad(r, "the request has an unknown key '%.64s'%s", key,
                names_suggest(key, keys, ARRAY_LENGTH(keys), key_at, near, sizeof near));
@@ -272,9 +274,27 @@ static bool has_more_values(const char *text, size_t size, size_t limit) {
     return values > limit;
 }
 
+/* Of a document, the first character is one of ASCII (RFC 8259). */
+static bool has_wide_characters(const char *text, size_t size) {
+    static const char orders[][2] = {{'\xfe', '\xff'}, {'\xff', '\xfe'}};
+    if (size < 2) return false;
+    return memcmp(text, orders[0], 2) == 0 || memcmp(text, orders[1], 2) == 0 || !text[0] ||
+           !text[1];
+}
+
+/* Behind a byte order mark, which section 8.1 allows to be ignored. */
+static size_t skip_mark(const char *text, size_t size) {
+    return size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 classify_body_code classify_body_parse(const char *text, size_t size, size_t max_images,
                                        classify_body *out, char *message, size_t message_size) {
     reader r = {.max_images = max_images, .message = message, .message_size = message_size};
+    if (has_wide_characters(text, size))
+        return bad(&r, "the request is JSON in UTF-16 or UTF-32, or none: send it in UTF-8");
+    size_t mark = skip_mark(text, size);
+    text += mark;
+    size -= mark;
     size_t max_values = OTHER_VALUES + VALUES_PER_IMAGE * max_images;
     if (has_more_values(text, size, max_values)) {
         bad(&r, "the request holds more than %zu JSON values", max_values);

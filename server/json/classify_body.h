@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A string that is no base64 spoils its own image only, as a damaged part of a form does. */
+/* A string that is no picture spoils its own image only, as a damaged part of a form does. */
 typedef struct classify_body_image {
     char *name;    /* NULL if the client gave none; owned */
     char *problem; /* a sentence, and there are no bytes; NULL if there is none; owned */
@@ -22,8 +22,8 @@ typedef struct classify_body_image {
 /* What the document says, types checked but not ranges. All pointers are owned. */
 typedef struct classify_body {
     classify_body_image *images;
-    size_t image_count;
-    char **features; /* NULL if the key is absent */
+    size_t image_count; /* 0 with images NULL: the key is absent */
+    char **features;    /* NULL if the key is absent */
     size_t feature_count;
     char *feature_format; /* NULL if the key is absent */
     char *explain;        /* likewise */

@@ -83,11 +83,15 @@ static size_t put_character(buffer *out, const unsigned char *text, size_t size)
         buffer_append_char(out, (char)*text);
         return 1;
     }
-    if (*text < 0x20) {
+    if (*text < 0x20 || *text == 0x7f) {
         escape_control(out, *text);
         return 1;
     }
     size_t length = utf8_length(text, size);
+    if (length == 2 && text[0] == 0xc2 && text[1] < 0xa0) { /* C1: a terminal may obey these, too */
+        escape_control(out, text[1]);
+        return 2;
+    }
     if (length == 0) {
         buffer_append_text(out, "\xef\xbf\xbd");
         return 1;
@@ -97,7 +101,7 @@ static size_t put_character(buffer *out, const unsigned char *text, size_t size)
 }
 
 static bool is_plain(unsigned char c) {
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
 void json_write_bytes(json_writer *w, const char *text, size_t size) {

@@ -78,7 +78,16 @@ static void fuzz_document(const uint8_t *data, size_t size) {
     free(text);
 }
 
-/* What can be decoded encodes to the same text, but for the padding. */
+/* The digits of a base64 text, in the alphabet that is written; returns how many there are. */
+static size_t digits_of(char *text, size_t size) {
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++)
+        if (!strchr("\t\n\f\r =", text[i]))
+            text[count++] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
+    return count;
+}
+
+/* What can be decoded encodes to the same digits. */
 static void fuzz_base64(const uint8_t *data, size_t size) {
     char *text = copy_of(data, size), *bytes = malloc(base64_decoded_max(size));
     size_t decoded, bad;
@@ -87,9 +96,7 @@ static void fuzz_base64(const uint8_t *data, size_t size) {
         char *again = malloc(base64_encoded_size(decoded) + 1);
         expect(again != NULL);
         base64_encode(bytes, decoded, again);
-        while (size && text[size - 1] == '=')
-            size--;
-        expect(memcmp(again, text, size) == 0);
+        expect(memcmp(again, text, digits_of(text, size)) == 0);
         free(again);
     } else {
         expect(bad <= size);
@@ -107,7 +114,7 @@ static void fuzz_text(const uint8_t *data, size_t size) {
     json_write_bytes(&w, text, size);
     expect(!buffer_failed(&out) && utf8_valid(out.data, out.size));
     for (size_t i = 0; i < out.size; i++)
-        expect((unsigned char)out.data[i] >= 0x20);
+        expect((unsigned char)out.data[i] >= 0x20 && out.data[i] != 0x7f);
     buffer_free(&out);
     free(text);
 }
@@ -129,13 +136,17 @@ static const replay_seed seeds[] = {
     SEED("\0http://host:80/livez?a&b=&=c&%3D=%26"),
     SEED("\1\012boundary=B--B" PART "\"image\"; filename=\"a \\\"b\\\".png\"\r\n"
          "Content-Type: image/png\r\n\r\n\x89PNG\r\n--Bx\r\n--B" PART "top\r\n\r\n3\r\n--B  " PART
-         "\"i\"; filename*=UTF-8''na%C3%AFve%00.png\r\n\r\n\r\n--B--\r\n"),
+         "\"i%22\"; filename*=iso-8859-1''na%EFve%00.png\r\n\r\n\r\n--B--\r\n"),
     SEED("\1\024boundary=\"--a b\"; x=\"y\"----a b" PART "x\r\n\r\n\r\n----a b--"),
     SEED("\2{\"images\": [\"Zm9v\", \"data:image/png;base64,Zm8=\", {\"b64\": \"Zg\", \"name\": "
          "\"n\\u00e4\\\"me\"}], \"top\": 3, \"features\": [\"a*\", \"b\"], \"feature_format\": "
          "\"stats\", \"timings\": true}"),
     SEED("\2{\"images\": [{}, 1, null, [1e3, -0.5]], \"features\": \"a,b\", \"timings\": 1}"),
+    SEED("\2\xef\xbb\xbf{\"images\": [\" DATA:a;b=\\\"c,d\\\" ; base64,%5Am9%76\", "
+         "\"data:,%00%zz%\", "
+         "\"//x.y\", {\"url\": \"s3://a\"}]}"),
     SEED("\3Zm9vYmFyIQ=="),
+    SEED("\3Zm9\r\nv YmF-_yIQ= =\n"),
     SEED("\3AAAAAAAAAAAAAAAA+/+/"),
     SEED("\4n\xc3\xa4me \"\\\n\x7f\xf0\x9f\x98\x80\xed\xa0\x80"),
 };

@@ -134,6 +134,15 @@ Test(classify_request, forms) {
     classify_request_free(&r);
 }
 
+Test(classify_request, an_empty_file_fails_alone) {
+    form(PART("name=\"a\"; filename=\"a.png\"", "") PNG_PART("B"));
+    cr_assert(read_request(), "%s", why.message);
+    cr_expect_eq(r.image_count, 2);
+    cr_expect_str_eq(r.images[0].problem, "the file is empty");
+    cr_expect_null(r.images[1].problem);
+    classify_request_free(&r);
+}
+
 Test(classify_request, wrong_forms) {
     form(PART("name=\"top\"", "7"));
     expect_refusal(400, "bad_request", "the form holds no file");
@@ -154,6 +163,9 @@ Test(classify_request, wrong_forms) {
     expect_refusal(413, "payload_too_large", "the request holds 4 images, the limit is 3");
     request_type("multipart/form-data");
     expect_refusal(400, "bad_request", "boundary");
+    request_type("Multipart/Mixed; boundary=B");
+    expect_refusal(415, "unsupported_media_type",
+                   "Multipart/Mixed; boundary=B is not taken: send multipart/form-data");
     request_type("multipart/form-data; boundary=other");
     expect_refusal(400, "bad_request", "broken");
     const char binary[] = PART("name=\"top\"", "1\0");
@@ -172,6 +184,38 @@ Test(classify_request, json_without_its_type) {
     request_body("", 1);
     cr_expect(read_request(), "one NUL is for the decoder to refuse");
     classify_request_free(&r);
+}
+
+/* Text in place of a picture: what it is, and the way out. */
+Test(classify_request, text_in_place_of_an_image) {
+    const char *cases[][2] = {
+        {"\xef\xbb\xbf {\"images\": []}", "begins like JSON, which needs the header"},
+        {" [1]", "begins like JSON"},
+        {" \r\n", "empty but for white space"},
+        {"data:image/png;base64,iVBORw0KGgo=",
+         "is a data URL, not an image: send the picture's bytes"},
+        {"iVBORw0KGgoAAAANSUhEUg==", "is base64, not an image: send the picture's bytes"},
+        {"/9j/4AAQSkZJRg", "is base64, not an image"},
+        {"%2F9j%2F4AAQ", "is base64, not an image"},
+        {"image=iVBORw0KGgo%3D&top=1", "base64 in an urlencoded form, not an image"},
+        {"image=%2F9j%2F4AAQ", "base64 in an urlencoded form, not an image"},
+        {"images[0]=UklGRg", "base64 in an urlencoded form, not an image"},
+        {"image=@cat.jpg&top=1", "is an urlencoded form, not an image: send the picture's bytes"},
+        {"https://example.com/cat.jpg", "URLs are not fetched; send "},
+        {"--B\r\nContent-Disposition: form-data; name=\"i\"\r\n\r\n",
+         "begins like a form, which needs"},
+    };
+    request_type("application/x-www-form-urlencoded");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        request_body(cases[i][0], strlen(cases[i][0]));
+        expect_refusal(415, "unsupported_media_type", cases[i][1]);
+    }
+    const char *left_to_the_decoder[] = {"hello", "=", "a b=c", "--", "(/9j/"};
+    for (size_t i = 0; i < sizeof left_to_the_decoder / sizeof *left_to_the_decoder; i++) {
+        request_body(left_to_the_decoder[i], strlen(left_to_the_decoder[i]));
+        cr_expect(read_request(), "%s", left_to_the_decoder[i]);
+        classify_request_free(&r);
+    }
 }
 
 static void document(const char *text) {
@@ -195,7 +239,7 @@ Test(classify_request, documents) {
 
 Test(classify_request, wrong_documents) {
     document("{\"images\": []}");
-    expect_refusal(400, "bad_request", "the request holds no \"images\"");
+    expect_refusal(400, "bad_request", "\"images\" is empty");
     document("{\"top\": 1}");
     expect_refusal(400, "bad_request", "the request holds no \"images\"");
     document("{\"images\": [\"QQ\"], \"top\": -1}");
@@ -207,7 +251,11 @@ Test(classify_request, wrong_documents) {
     document("{\"images\": [\"QQ\"], \"top\": 1}");
     query("top=1");
     expect_refusal(400, "bad_request", "'top' is given twice");
-    document("not json");
     query("");
+    document("\xff\xd8\xff\xe0 of a JPEG");
+    expect_refusal(400, "bad_request", "says JSON, but the body is a picture");
+    document("--B\r\nContent-Disposition: form-data; name=\"i\"\r\n\r\n");
+    expect_refusal(400, "bad_request", "says JSON, but the body begins like a form");
+    document("not json");
     expect_refusal(400, "bad_request", "no valid JSON");
 }

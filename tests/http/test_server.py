@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.parse
 import zlib
 
 PROGRAM = os.environ["CNNSERVE"]
@@ -264,6 +265,21 @@ class Classify(ServerCase):
         body, headers = document(images=["data:image/png;base64," + text])
         self.expect_one(self.post("/v1/models/digits/classify", body, headers))
 
+    def test_base64_as_people_send_it(self):
+        lines = base64.encodebytes(ONE).decode()
+        data_url = urllib.parse.quote(lines.replace("\n", ""), safe="")
+        for text in (lines, lines.replace("\n", "\r\n"), base64.urlsafe_b64encode(ONE).decode().rstrip("="),
+                     "data:image/png;base64," + data_url, "data:image/png," + urllib.parse.quote(ONE),
+                     'DATA:image/png;name="a,b";BASE64,' + lines):
+            body, headers = document(images=[text])
+            self.expect_one(self.post("/v1/models/digits/classify", body, headers))
+        self.expect_one(self.post("/v1/models/digits/classify", b"\xef\xbb\xbf" + body,
+                                  {"Content-Type": "application/json; charset=utf-8"}))
+
+    def test_names_as_browsers_escape_them(self):
+        body, headers = form(("image", "a%22b%0D%0A100%25.png", ONE))
+        self.expect_one(self.post("/v1/models/digits/classify", body, headers), 'a"b\r\n100%25.png')
+
     def test_chunked_body_in_small_pieces(self):
         pieces = (ONE[i:i + 7] for i in range(0, len(ONE), 7))
         self.expect_one(self.post("/v1/models/digits/classify", pieces))
@@ -399,8 +415,23 @@ class Errors(ServerCase):
         self.expect_error(post("/v1/classify", b"{", headers), 400, "bad_request", "JSON")
         body, headers = document(images=["A*=="])
         self.expect_error(post("/v1/classify", body, headers), 400, "bad_request", "base64")
+        for images, part in (([], "is empty"), ([""], "is empty"), (["data:image/png;base64,"], "is empty"),
+                             (["https://example.com/a.jpg"], "URLs are not fetched; send "),
+                             ([{"url": "//example.com/a.jpg"}], "URLs are not fetched; send ")):
+            body, headers = document(images=images)
+            self.expect_error(post("/v1/classify", body, headers), 400, "bad_request", part)
+        self.expect_error(post("/v1/classify", json.dumps({}).encode("utf-16"), headers), 400, "bad_request", "UTF-8")
+        body, headers = form(("image", "a.png", b""))
+        self.expect_error(post("/v1/classify", body, headers), 400, "bad_request", "the file is empty")
         body, headers = form(("top", None, b"1"))
         self.expect_error(post("/v1/classify", body, headers), 400, "bad_request", "no file")
+        body, headers = form(("image", "a.png", ONE))
+        self.expect_error(post("/v1/classify", body.replace(b"\r\n", b"\n"), headers), 400, "bad_request", "LF alone")
+        self.expect_error(post("/v1/classify", body, {"Content-Type": "multipart/mixed; boundary=x"}), 415,
+                          "unsupported_media_type", "multipart/form-data")
+        self.expect_error(post("/v1/classify", b"image=" + base64.b64encode(ONE),
+                               {"Content-Type": "application/x-www-form-urlencoded"}), 415,
+                          "unsupported_media_type", "base64 in an urlencoded form")
         body, headers = form(("image", "a.png", ONE))
         self.expect_error(post("/v1/classify", body[:-10], headers), 400, "bad_request", "multipart")
         self.expect_error(post("/v1/classify", body, {"Content-Type": "multipart/form-data"}), 400, "bad_request",

@@ -1,7 +1,8 @@
-/* RFC 4648: the vectors of its section 10, and what a strict decoder refuses. */
+/* RFC 4648: the vectors of its section 10, what else clients send, and what is refused. */
 #include "json/base64.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,16 +48,46 @@ Test(base64, padding_may_be_left_out) {
     expect_decoding("Zm8", "fo");
 }
 
+Test(base64, what_clients_send) {
+    expect_decoding("Zm9v\nYg==", "foob");
+    expect_decoding("Z\r\nm 9\tv\fYg\n=\n=\n", "foob");
+    expect_decoding(" \n", "");
+    expect_decoding("Zg=", "f"); /* what there is of padding is right */
+    expect_decoding("-_8", "\xfb\xff");
+    expect_decoding("+/8=", "\xfb\xff");
+    expect_decoding("+_8", "\xfb\xff");
+}
+
+Test(base64, line_breaks_of_every_width) {
+    char plain[100], encoded[200], broken[500], out[600];
+    for (size_t i = 0; i < sizeof plain; i++)
+        plain[i] = (char)(i * 37);
+    base64_encode(plain, sizeof plain, encoded);
+    size_t length = base64_encoded_size(sizeof plain);
+    for (size_t width = 1; width <= length; width++) {
+        size_t used = 0, size = 0, bad = 0;
+        for (size_t i = 0; i < length; i++) {
+            broken[used++] = encoded[i];
+            if ((i + 1) % width == 0) used += (size_t)sprintf(broken + used, "\r\n");
+        }
+        cr_assert(base64_decode(broken, used, out, &size, &bad), "width %zu at %zu", width, bad);
+        cr_assert_eq(size, sizeof plain);
+        cr_expect_arr_eq(out, plain, size);
+    }
+}
+
 Test(base64, refusals_say_where) {
-    expect_refusal("Zm9v\nZg==", 4);
     expect_refusal("Zm9vZ", 5);    /* six bits are no byte */
     expect_refusal("Zh==", 1);     /* bits of no byte are set */
     expect_refusal("Zm9=", 2);     /* likewise */
     expect_refusal("Z===", 1);     /* too much padding */
-    expect_refusal("Zg=", 2);      /* padding of the wrong length */
-    expect_refusal("Zg==Zg==", 2); /* padding in the middle */
+    expect_refusal("Zg===", 4);    /* likewise */
+    expect_refusal("Zg==Zg==", 4); /* padding in the middle */
+    expect_refusal("Zm9v=", 4);    /* none is due */
+    expect_refusal("Z\nh = =", 2); /* bits of no byte are set */
     expect_refusal("====", 0);
-    expect_refusal("Zm-_", 2); /* the URL alphabet is another one */
+    expect_refusal("Zm9v\vZg", 4);
+    expect_refusal("Zm9%3D", 3);
     expect_refusal("\xc3\xa4==", 0);
 }
 

@@ -55,10 +55,15 @@ Test(classify_body, every_parameter) {
 
 Test(classify_body, a_bad_string_spoils_its_own_image) {
     const char *cases[][2] = {
-        {"\"Zm9\\n\"", "\"images\"[1] is no base64: it breaks off at character 3"},
+        {"\"Zm9*\"", "\"images\"[1] is no base64: it breaks off at character 3"},
         {"\"\"", "\"images\"[1] is empty"},
-        {"\"data:image/png,abc\"", "\"images\"[1] is a data URL without ;base64"},
-        {"\"data:image/png;base64\"", "\"images\"[1] is a data URL without ;base64"},
+        {"\" \\n\"", "\"images\"[1] is empty"},
+        {"\"data:image/png;base64,\"", "\"images\"[1] is empty"},
+        {"\"data:,\"", "\"images\"[1] is empty"},
+        {"\"data:image/png;base64\"",
+         "\"images\"[1] is a data URL without a comma before its data"},
+        {"\"cat.jpg\"", "\"images\"[1] is the name of a file: send its bytes in base64"},
+        {"\"C:\\\\cat.PNG\"", "\"images\"[1] is the name of a file: send its bytes in base64"},
         {"{\"b64\": \"?\", \"name\": \"n\"}",
          "\"images\"[1] is no base64: it breaks off at character 0"},
     };
@@ -71,6 +76,70 @@ Test(classify_body, a_bad_string_spoils_its_own_image) {
         cr_expect_null(body.images[1].bytes);
         cr_expect_eq(body.images[1].size, 0);
         classify_body_free(&body);
+    }
+}
+
+static void expect_bytes(const char *json, const char *bytes, size_t size) {
+    char text[400];
+    snprintf(text, sizeof text, "{\"images\": [%s]}", json);
+    cr_assert_eq(parse(text), CLASSIFY_BODY_OK, "%s: %s", text, message);
+    cr_assert_null(body.images[0].problem, "%s: %s", text, body.images[0].problem);
+    cr_assert_eq(body.images[0].size, size, "%s", text);
+    cr_expect(memcmp(body.images[0].bytes, bytes, size) == 0, "%s", text);
+    classify_body_free(&body);
+}
+
+/* The bytes are those that Python's base64 and a browser's fetch() of the URL give. */
+Test(classify_body, pictures_as_people_write_them) {
+    expect_bytes("\"+/8K\\r\\n+/8K\\n\"", "\xfb\xff\n\xfb\xff\n", 6);
+    expect_bytes("\"-_8K\"", "\xfb\xff\n", 3);
+    expect_bytes("\"%2B%2F8%3D\"", "\xfb\xff", 2);
+    expect_bytes("\"data:image/png;base64,%2b/8%3D\"", "\xfb\xff", 2);
+    expect_bytes("\"data:image/png;base64,+/\\n8=\"", "\xfb\xff", 2);
+    expect_bytes("\" \\nDATA:image/png;charset=utf-8;BASE64 ,+_8\"", "\xfb\xff", 2);
+    expect_bytes("\"data:image/svg+xml;name=\\\"a,b;base64,c\\\";base64,Zg==\"", "f", 1);
+    expect_bytes("\"data:;name=\\\"open;base64,Zg==\"", "f", 1);
+    expect_bytes("\"data:image/png,%89PNG%0d%00x%zz%\"", "\x89PNG\r\0x%zz%", 11);
+    expect_bytes("\"data:base64,Zg==\"", "Zg==", 4); /* a type, not ;base64 */
+    expect_bytes("\"//8=\"", "\xff\xff", 2);         /* not a URL without its scheme */
+    expect_bytes("\"www/\"", "\xc3\x0c\x3f", 3);
+}
+
+Test(classify_body, urls_are_not_fetched) {
+    const char *urls[] = {"https://example.com/a.jpg", "HTTP://x/",          "ftp://x/y",
+                          "file:///etc/passwd",        "blob:https://x/1-2", " //cdn.example/x.png",
+                          "s3://bucket/key",           "www.example.com/x"};
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
+        for (int object = 0; object < 2; object++) {
+            char text[200];
+            snprintf(text, sizeof text,
+                     object ? "{\"images\": [{\"b64\": \"%s\"}]}" : "{\"images\": [\"%s\"]}",
+                     urls[i]);
+            cr_assert_eq(parse(text), CLASSIFY_BODY_OK, "%s: %s", text, message);
+            cr_assert(body.images[0].problem, "%s", text);
+            cr_expect(strstr(body.images[0].problem,
+                             "\"images\"[0] is a URL: URLs are not fetched; send "),
+                      "%s: %s", text, body.images[0].problem);
+            classify_body_free(&body);
+        }
+    expect_bad("{\"images\": [{\"url\": \"https://x/\"}]}",
+               "\"images\"[0].\"url\": URLs are not fetched; send ");
+    expect_bad("{\"images\": [{\"image_url\": {}}]}", "URLs are not fetched; send ");
+    expect_bad("{\"url\": \"https://x/\"}", "\"url\": URLs are not fetched; send ");
+}
+
+Test(classify_body, marks_and_encodings) {
+    cr_assert_eq(parse("\xef\xbb\xbf{\"images\": [\"Zg\"]}"), CLASSIFY_BODY_OK, "%s", message);
+    cr_expect_eq(body.image_count, 1);
+    classify_body_free(&body);
+    expect_bad("\xef\xbb\xbf", "no valid JSON");
+    const char wide[][9] = {"\xff\xfe{\0}\0", "\xfe\xff\0{\0}", "{\0}\0",
+                            "\0{\0}",         "\0\0\0{",        "{\0\0\0"};
+    const size_t sizes[] = {6, 6, 4, 4, 4, 4};
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        cr_expect_eq(classify_body_parse(wide[i], sizes[i], 3, &body, message, sizeof message),
+                     CLASSIFY_BODY_BAD);
+        cr_expect(strstr(message, "UTF-16"), "%zu: %s", i, message);
     }
 }
 
@@ -113,7 +182,10 @@ Test(classify_body, what_looks_like_values_in_a_string_is_none) {
 Test(classify_body, refusals_name_the_key) {
     expect_bad("", "no valid JSON");
     expect_bad("{\"images\": [\"Zm9v\"]", "no valid JSON");
-    expect_bad("{\"top\": 1, \"top\": 2}", "no valid JSON");
+    expect_bad("{\"top\": 1, \"top\": 2}", "duplicate object key");
+    expect_bad("{\"top\": NaN}", "no valid JSON: invalid token near 'NaN'");
+    expect_bad("{\"top\": 1e999}", "no valid JSON: real number overflow");
+    expect_bad("{\"images\": [\"\xff\"]}", "no valid JSON: unable to decode byte 0xff");
     expect_bad("{} {}", "no valid JSON");
     expect_bad("{\"images\": [\"\\u0000\"]}", "no valid JSON");
     expect_bad("[]", "a JSON object, not an array");

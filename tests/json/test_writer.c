@@ -49,7 +49,9 @@ Test(writer, commas_and_nesting) {
 
 Test(writer, strings_are_escaped) {
     json_write_bytes(&w, "a\"b\\c/\b\f\n\r\t\x01\x7f\0z", 15);
-    expect("\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\x7f\\u0000z\"");
+    expect("\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\\u007f\\u0000z\"");
+    /* U+0080 to U+009F steer terminals as ESC does; U+00A0 does not. */
+    json_write_bytes(&w, "\xc2\x80\xc2\x9b\xc2\xa0", 6);
 }
 
 Test(writer, utf8_passes_and_anything_else_is_replaced) {
