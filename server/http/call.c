@@ -15,7 +15,7 @@
 
 /* ---- making and freeing calls ------------------------------------------------------------- */
 
-static http_client *client_of(struct MHD_Connection *connection) {
+http_client *call_client(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
@@ -27,16 +27,15 @@ int call_socket(struct MHD_Connection *connection) {
     return info ? info->connect_fd : -1;
 }
 
-call *call_create(http_server *server, const char *target, struct MHD_Connection *connection) {
-    http_client *client = client_of(connection);
-    call *c = client ? calloc(1, sizeof *c) : NULL;
+call *call_create(http_client *client, const char *target) {
+    call *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     call_free(client->call);
     client->call = c;
     http_exchange_init(&c->x);
-    buffer_init(&c->body, server->options.max_body);
-    c->server = server;
-    c->connection = connection;
+    buffer_init(&c->body, client->server->options.max_body);
+    c->server = client->server;
+    c->connection = client->connection;
     c->client = client;
     c->started_ns = clock_ns();
     c->target = strdup(target);
@@ -125,7 +124,6 @@ typedef struct header_sum {
     size_t count, bytes;
     http_pair *items; /* NULL while counting */
     char *text;
-    bool malformed;
 } header_sum;
 
 static char *put_text(header_sum *sum, const char *text) {
@@ -137,12 +135,6 @@ static char *put_text(header_sum *sum, const char *text) {
     return copy;
 }
 
-/* A token (RFC 9110, section 5.6.2). libmicrohttpd takes any bytes before the colon. */
-static bool is_token(const char *text) {
-    return *text && !text[strspn(text, "!#$%&'*+-.^_`|~0123456789"
-                                       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")];
-}
-
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
                                  const char *value) {
     (void)kind;
@@ -151,7 +143,6 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
     const char *name_copy = put_text(sum, name);
     const char *value_copy = put_text(sum, value);
     if (sum->items) sum->items[sum->count] = (http_pair){name_copy, value_copy};
-    sum->malformed |= !is_token(name) || strpbrk(value, "\r\n");
     sum->count++;
     return MHD_YES;
 }
@@ -166,7 +157,6 @@ static bool copy_headers(call *c) {
     MHD_get_connection_values(c->connection, MHD_HEADER_KIND, on_header, &sum);
     c->x.request.headers = c->headers;
     c->x.request.header_count = sum.count;
-    c->malformed = sum.malformed;
     return true;
 }
 
@@ -182,30 +172,13 @@ static void find_client(call *c) {
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr, out, size);
 }
 
-static size_t count_headers(const http_request *request, const char *name) {
-    size_t count = 0;
-    for (size_t i = 0; i < request->header_count; i++)
-        count += strcasecmp(request->headers[i].name, name) == 0;
-    return count;
-}
-
-/* The length of the body is told once and in one way (RFC 9112, section 6.3), and no header could
- * be read in two ways (sections 3.2, 5.1; RFC 9110, section 5.5): a request in which that is not so
- * may be an attempt to smuggle another one past a proxy. NULL, or what is wrong. */
-static const char *read_framing(call *c) {
+/* The guard has seen that there is one of these at most, and that it is good. */
+static void read_framing(call *c) {
     const http_request *request = &c->x.request;
-    const char *coding = http_request_header(request, "Transfer-Encoding");
     const char *announced = http_request_header(request, "Content-Length");
     c->announced = announced ? strtoull(announced, NULL, 10) : 0;
-    c->has_body = c->announced > 0 || coding;
+    c->has_body = c->announced > 0 || http_request_header(request, "Transfer-Encoding");
     c->body_read = !c->has_body;
-    if (c->malformed) return "a header's name is no token, or its value holds a line break";
-    if (count_headers(request, "Host") > 1) return "the request has several Host headers";
-    if (count_headers(request, "Content-Length") + count_headers(request, "Transfer-Encoding") > 1)
-        return "the request tells the length of its body twice";
-    if (coding && strcasecmp(coding, "chunked") != 0)
-        return "the only Transfer-Encoding that is taken is chunked";
-    return NULL;
 }
 
 /* Finds the route; without one, x.reply is the answer. */
@@ -247,12 +220,7 @@ enum MHD_Result call_start(call *c, const char *method) {
     read_headers(c, method);
     enter(c);
     c->state = CALL_RECEIVING;
-    const char *malformed = read_framing(c);
-    if (malformed) {
-        c->body_read = false;
-        http_reply_error(&c->x, 400, "bad_request", "%s", malformed);
-        return call_answer(c);
-    }
+    read_framing(c);
     if (c->has_body) deadline_enter(c->client->deadline, DEADLINE_BODY);
     if (c->announced > max_body) {
         http_reply_error(&c->x, 413, "payload_too_large",
@@ -371,6 +339,49 @@ enum MHD_Result call_dispatch(call *c) {
     }
     if (!first) submit(c);
     return MHD_YES;
+}
+
+/* ---- requests that are not let through ------------------------------------------------------ */
+
+/* Method and target of a request of which there is only the beginning of its first line; what is no
+ * such line is its target, for the log to escape. */
+static void read_line(call *c, const char *line, size_t size) {
+    const char *space = memchr(line, ' ', size);
+    size_t method = space ? (size_t)(space - line) : 0;
+    bool good = head_is_token(line, method) && method <= HEAD_MAX_METHOD;
+    snprintf(c->method, sizeof c->method, "%.*s", good ? (int)method : 1, good ? line : "-");
+    if (!good) return;
+    const char *target = space + 1, *last = memrchr(target, ' ', (size_t)(line + size - target));
+    free(c->target);
+    c->target = strndup(target, (size_t)((last ? last : line + size) - target));
+}
+
+static call *create_from_line(http_client *client, const char *line, size_t size) {
+    char text[LOG_MAX_TARGET + HEAD_MAX_METHOD + sizeof "  HTTP/1.1"];
+    if (size > sizeof text - 1) size = sizeof text - 1;
+    memcpy(text, line, size);
+    text[size] = '\0';
+    text[strcspn(text, "\r\n")] = '\0';
+    call *c = call_create(client, text);
+    if (!c) return NULL;
+    read_line(c, text, strlen(text));
+    find_client(c);
+    headers_choose_id(&c->x.request);
+    c->state = CALL_RECEIVING;
+    return c;
+}
+
+void call_refuse(http_client *client, const head_refusal *why, const char *line, size_t size) {
+    call *c = line ? create_from_line(client, line, size) : client->call;
+    if (!c || c->state != CALL_RECEIVING) return;
+    if (why->status == 0) {
+        log_line(LEVEL_INFO, "%s: %s; the connection is closed", c->x.request.client, why->why);
+        call_free(c);
+        return;
+    }
+    http_reply_error(&c->x, why->status, why->code, "%s", why->why);
+    call_refuse_early(c);
+    if (line) call_end(c, MHD_REQUEST_TERMINATED_WITH_ERROR);
 }
 
 /* ---- the end of a request ----------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #define CNNSERVE_CALL_H
 
 #include "http/deadline.h"
+#include "http/guard.h"
 #include "http/http.h"
 #include "http/sink.h"
 
@@ -15,6 +16,7 @@ struct http_server {
     struct MHD_Daemon *daemon;
     deadlines *deadlines;
     sink *sink;
+    guards *guards;         /* the HTTP thread's */
     atomic_bool draining;   /* set under the lock */
     atomic_size_t buffered; /* bytes of bodies and replies held by calls */
     pthread_mutex_t lock;
@@ -30,13 +32,12 @@ typedef enum call_state {
     CALL_ANSWERED   /* a reply has been queued or written */
 } call_state;
 
-/*
- * A connection, as the context of its socket. It knows its call because libmicrohttpd may forget
- * one: if it has no memory for the parameters of a target, it reports the same request line again
- * with whatever arrives, and never a completion.
- */
+/* A connection, as the context of its socket. */
 typedef struct http_client {
+    http_server *server;
+    struct MHD_Connection *connection;
     deadline *deadline;
+    guard *guard;
     struct call *call; /* the request under way, or NULL */
 } http_client;
 
@@ -57,16 +58,14 @@ typedef struct call {
     uint64_t bytes_in, bytes_out;
     size_t buffered; /* this call's part of the server's */
     bool counted;    /* in the server's `running`: its headers came before the drain began */
-    bool malformed;  /* one of the headers is */
     bool has_body;
     bool body_read;   /* to its end, or there is none */
     bool written_raw; /* the reply went past libmicrohttpd */
     atomic_bool done; /* the handler has completed */
 } call;
 
-/* The request line is there; takes the place of a call that libmicrohttpd has forgotten. NULL: out
- * of memory. */
-call *call_create(http_server *server, const char *target, struct MHD_Connection *connection);
+/* The request line is there. NULL: out of memory. */
+call *call_create(http_client *client, const char *target);
 /* Without an answer or a line in the log. Accepts NULL. */
 void call_free(call *c);
 /* The headers are there; a piece of body is; the request is complete; the handler has completed.
@@ -75,6 +74,9 @@ enum MHD_Result call_start(call *c, const char *method);
 enum MHD_Result call_receive(call *c, const char *bytes, size_t size);
 enum MHD_Result call_dispatch(call *c);
 enum MHD_Result call_answer(call *c);
+/* The guard has found something wrong: answers past libmicrohttpd, unless there is an answer, and
+ * logs. The rest as guard_refuse. */
+void call_refuse(http_client *client, const head_refusal *why, const char *line, size_t size);
 /* libmicrohttpd is done with the request: logs and frees. */
 void call_end(call *c, enum MHD_RequestTerminationCode why);
 
@@ -84,7 +86,8 @@ void call_refuse_early(call *c);
  * long, and dropping the rest of it if there has been an answer. */
 void call_end_early(call *c, enum MHD_RequestTerminationCode why);
 
-/* The socket of a connection. */
 int call_socket(struct MHD_Connection *connection);
+/* NULL: there was no memory for it. */
+http_client *call_client(struct MHD_Connection *connection);
 
 #endif

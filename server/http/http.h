@@ -24,10 +24,10 @@
 /* ---- request ------------------------------------------------------------------------------ */
 
 /* Named maxima of what a client may send; more is refused. */
-#define HTTP_MAX_HEADER_BYTES ((size_t)32 << 10) /* request line and headers (414, 431) */
-#define HTTP_MAX_SEGMENTS     16                 /* of a path; longer ones match no route */
-#define HTTP_MAX_QUERY        64                 /* query parameters (400) */
-#define HTTP_MAX_ID           128                /* of X-Request-Id; others are replaced */
+#define HTTP_MAX_HEADER_BYTES ((size_t)63 << 9) /* request line and headers (414, 431) */
+#define HTTP_MAX_SEGMENTS     16                /* of a path; longer ones match no route */
+#define HTTP_MAX_QUERY        64                /* query parameters (400) */
+#define HTTP_MAX_ID           128               /* of X-Request-Id; others are replaced */
 
 typedef struct http_pair {
     const char *name;

@@ -2,6 +2,7 @@
 #include "http/log.h"
 
 #include "common/array.h"
+#include "common/utf8.h"
 #include "json/writer.h"
 
 #include <stdarg.h>
@@ -11,8 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_LINE   ((size_t)16 << 10)
-#define MAX_TARGET 512 /* bytes of a request target that are logged */
+#define MAX_LINE ((size_t)16 << 10)
 
 /* Written by log_setup only, before there is a second thread. */
 static struct {
@@ -72,6 +72,19 @@ static void end_line(json_writer *w) {
     buffer_free(w->out);
 }
 
+/* Escapes what could steer a terminal, or begin a line. */
+static void put_plain(buffer *line, const char *text) {
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        size_t length = utf8_length(p, strlen((const char *)p));
+        unsigned code = length == 2 && *p == 0xc2 ? p[1] : *p;
+        if (length == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0 && length <= 2))
+            buffer_printf(line, "\\x%02x", code);
+        else
+            buffer_append(line, p, length);
+        p += length ? length : 1;
+    }
+}
+
 void log_line(log_level level, const char *format, ...) {
     if (!log_wants(level)) return;
     buffer line;
@@ -87,7 +100,7 @@ void log_line(log_level level, const char *format, ...) {
     if (settings.json)
         json_write_member_text(&w, "message", message ? message : format);
     else
-        buffer_append_text(&line, message ? message : format);
+        put_plain(&line, message ? message : format);
     free(message);
     end_line(&w);
 }
@@ -97,7 +110,7 @@ static void put_access_json(json_writer *w, const log_access *a) {
     json_write_member_text(w, "client", a->client);
     json_write_member_text(w, "method", a->method);
     json_write_key(w, "target");
-    json_write_bytes(w, a->target, strnlen(a->target, MAX_TARGET));
+    json_write_bytes(w, a->target, strnlen(a->target, LOG_MAX_TARGET));
     json_write_member_uint(w, "status", (uint64_t)a->status);
     json_write_member_uint(w, "bytes_in", a->bytes_in);
     json_write_member_uint(w, "bytes_out", a->bytes_out);
@@ -108,7 +121,7 @@ static void put_access_json(json_writer *w, const log_access *a) {
 /* The target and the method stand in quotes, escaped as in JSON. */
 static void put_access_text(json_writer *w, const log_access *a) {
     buffer_printf(w->out, "%s %.32s ", a->client, a->method);
-    json_write_bytes(w, a->target, strnlen(a->target, MAX_TARGET));
+    json_write_bytes(w, a->target, strnlen(a->target, LOG_MAX_TARGET));
     buffer_printf(w->out, " %d in=%llu out=%llu %.3fms id=%s", a->status,
                   (unsigned long long)a->bytes_in, (unsigned long long)a->bytes_out,
                   (double)a->duration_ns / 1e6, a->id);

@@ -9,7 +9,8 @@
 
 typedef enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG } log_level;
 
-#define LOG_LEVELS "error|warn|info|debug"
+#define LOG_LEVELS     "error|warn|info|debug"
+#define LOG_MAX_TARGET 512 /* bytes of a request target that are logged */
 
 /* To be called before other threads start; without it, text from info on. */
 void log_setup(log_level level, bool json);

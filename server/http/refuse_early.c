@@ -2,12 +2,13 @@
  * refuse_early.c: refusals that cannot wait for the end of the body.
  *
  * libmicrohttpd takes no reply while a body is arriving. For a body of no announced length that
- * grows too large, and for one that does not arrive, the reply is written to the socket directly,
- * and libmicrohttpd is told to close the connection.
+ * grows too large, for one that does not arrive, and for what the guard does not let through, the
+ * reply is written to the socket directly, and libmicrohttpd is told to close the connection.
  */
 #include "http/call.h"
 #include "http/headers.h"
 
+#include <string.h>
 #include <sys/socket.h>
 
 #define MAX_REPLY ((size_t)16 << 10)
@@ -24,7 +25,7 @@ void call_refuse_early(call *c) {
                   MHD_get_reason_phrase_for((unsigned)c->x.reply.status));
     headers_each(&c->x, c->server->options.cors_origin, add_header, &text);
     buffer_printf(&text, "Connection: close\r\nContent-Length: %zu\r\n\r\n", body->size);
-    buffer_append(&text, body->data, body->size);
+    if (strcmp(c->method, "HEAD") != 0) buffer_append(&text, body->data, body->size);
     /* Nothing else has been sent for this request, so that a small reply fits at once. */
     if (!buffer_failed(&text) && send(call_socket(c->connection), text.data, text.size,
                                       MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)text.size) {

@@ -17,14 +17,16 @@
  * field needs a lock: it belongs to the HTTP thread before suspension and after resumption, and to
  * the handler in between.
  *
+ * Before all of them comes guard.h: the library is given only requests whose heads are good, and
+ * what it would refuse is refused through on_refusal, with our answer and a line in the log.
+ *
  * Two more threads sleep nearly always: one ends the input of clients that are too slow
  * (deadline.h), one drops what arrives of bodies that have been refused (sink.h, refuse_early.c).
  *
  * A drain waits for the calls whose headers came before it. Until they are done connections are
  * accepted as ever, so that later requests are told 503 rather than nothing.
  *
- * Requests that libmicrohttpd itself cannot parse (400, 414, 431, 505) are answered by it, in HTML
- * and without our headers. A client that goes away while its request is being worked on is noticed
+ * A client that goes away while its request is being worked on is noticed
  * only afterwards.
  */
 #include "http/call.h"
@@ -38,13 +40,18 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Of a connection: a head as it is, and what the library makes of its lines. */
+#define LIBRARY_MEMORY (HTTP_MAX_HEADER_BYTES + ((size_t)24 << 10))
 /* What was on its way when the last running request was done is still told 503 within this time. */
 #define LAST_REFUSALS_NS 200000000
 
 /* ---- libmicrohttpd's callbacks, on the HTTP thread ------------------------------------------ */
 
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection) {
-    return call_create(cls, uri, connection);
+    http_client *client = call_client(connection);
+    (void)cls;
+    if (!client || !guard_expects_request(client->guard)) return NULL; /* has come past the guard */
+    return call_create(client, uri);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
@@ -65,20 +72,36 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                          enum MHD_RequestTerminationCode why) {
-    (void)cls, (void)connection;
+    http_client *client = call_client(connection);
+    (void)cls;
     if (*con_cls) call_end(*con_cls, why);
     *con_cls = NULL;
+    if (client) guard_request_ended(client->guard);
+}
+
+static void on_refusal(void *arg, const head_refusal *why, const char *line, size_t size) {
+    call_refuse(arg, why, line, size);
+}
+
+static http_client *client_create(http_server *server, struct MHD_Connection *connection) {
+    http_client *client = calloc(1, sizeof *client);
+    if (!client) return NULL;
+    int socket = call_socket(connection);
+    client->server = server;
+    client->connection = connection;
+    client->deadline = deadline_add(server->deadlines, socket);
+    client->guard = guard_add(server->guards, socket, on_refusal, client);
+    return client;
 }
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode what) {
-    http_server *server = cls;
     http_client *client = *socket_context;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        *socket_context = client = calloc(1, sizeof *client);
-        if (client) client->deadline = deadline_add(server->deadlines, call_socket(connection));
+        *socket_context = client_create(cls, connection);
     } else if (client) {
         call_free(client->call);
+        guard_remove(client->guard);
         deadline_remove(client->deadline);
         free(client);
     }
@@ -104,7 +127,7 @@ static bool start_daemon(http_server *server, int listener) {
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, server, MHD_OPTION_CONNECTION_LIMIT, o->max_connections,
         MHD_OPTION_CONNECTION_TIMEOUT, o->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        HTTP_MAX_HEADER_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        LIBRARY_MEMORY, MHD_OPTION_END);
     return server->daemon != NULL;
 }
 
@@ -144,7 +167,9 @@ http_start http_server_create(const http_options *options, http_server **out, ch
     snprintf(message, size, "the HTTP thread cannot be started: %s", strerror(errno));
     server->deadlines = deadlines_create(options->idle_seconds);
     server->sink = sink_create();
-    if (!server->deadlines || !server->sink || !start_daemon(server, listener)) goto done;
+    server->guards = guards_create();
+    if (!server->deadlines || !server->sink || !server->guards || !start_daemon(server, listener))
+        goto done;
     *out = server;
     return HTTP_STARTED;
 done:
@@ -185,6 +210,7 @@ bool http_server_wait_idle(http_server *server, uint64_t timeout_ns) {
 void http_server_free(http_server *server) {
     if (!server) return;
     if (server->daemon) MHD_stop_daemon(server->daemon);
+    guards_free(server->guards);
     sink_free(server->sink);
     deadlines_free(server->deadlines);
     pthread_cond_destroy(&server->idle);

@@ -660,22 +660,8 @@ class Protocol(ServerCase):
             s.close()
         self.assert_alive()
 
-    def test_ambiguous_lengths_are_refused(self):
-        for headers in (b"Content-Length: 3\r\nContent-Length: 3", b"Content-Length: 3\r\nTransfer-Encoding: chunked",
-                        b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"):
-            answer = self.server.raw(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\n" + headers +
-                                     b"\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-            self.assertEqual(re.findall(rb"HTTP/1\.1 (\d+)", answer), [b"400"], headers)
-
-    def test_headers_that_can_be_read_in_two_ways_are_refused(self):
-        for header in (b"Content-Length : 3", b"Content-Length\t: 3", b"Transfer-Encoding : chunked", b"X\xc4: y",
-                       b"X(: y", b"X: a\rb", b"Host: y", b"X: y\r\n Content-Length: 3"):
-            answer = self.server.raw(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\n" + header +
-                                     b"\r\n\r\nabcGET /livez HTTP/1.1\r\nConnection: close\r\nHost: x\r\n\r\n")
-            self.assertEqual(re.findall(rb"HTTP/1\.1 (\d+)", answer), [b"400"], header)
-
     def test_targets_with_parameters_without_number_leave_nothing_behind(self):
-        """libmicrohttpd asks for memory for each of them, and gives up without an answer."""
+        """libmicrohttpd would ask for memory for each of them, and give up without an answer."""
         start = self.resident_bytes()
         for _ in range(100):
             with self.server.connect() as s:
@@ -693,31 +679,6 @@ class Protocol(ServerCase):
     def resident_bytes(self):
         status = pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) << 10
-
-    def test_what_is_no_http(self):
-        long_header = b"X: " + b"a" * 40000
-        for data, statuses in ((b"GET /livez HTTP/1.1\r\nHost: x\r\n" + long_header + b"\r\n\r\n", (431,)),
-                               (b"GET /" + b"a" * 40000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (414, 431)),
-                               (b"GET /livez HTTP/1.1\r\n\r\n", (400,)),
-                               (b"GET /livez HTTP/3.0\r\nHost: x\r\n\r\n", (400, 505)),
-                               (b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", (400,)),
-                               (b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1e3\r\n\r\n", (400,)),
-                               (b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n",
-                                (400, 413)),
-                               (b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-                                (400,))):
-            self.assertIn(parse(self.server.raw(data))[0], statuses, data[:80])
-        with self.server.connect() as s:
-            s.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) + b"\r\n\r\n\r\n")
-            s.shutdown(socket.SHUT_WR)
-            read_all(s)
-        self.assert_alive()
-
-    def test_many_headers(self):
-        headers = b"".join(b"X-%d: y\r\n" % i for i in range(800))
-        status, _, _ = parse(self.server.raw(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers +
-                                             b"\r\n"))
-        self.assertIn(status, (200, 431))
 
     def test_sixty_four_at_once(self):
         expected = self.post("/v1/models/digits/classify", ONE).json()
