@@ -368,6 +368,7 @@ guards *guards_create(void) {
 
 void guards_free(guards *all) {
     if (!all) return;
+    if (here == all) here = NULL;
     free(all->items);
     free(all);
 }

@@ -146,10 +146,10 @@ head_refusal head_line(head *h, const char *line, size_t size) {
     if (h->lines > HEAD_MAX_LINES)
         return (head_refusal){431, "headers_too_large", "the request has too many headers"};
     const char *value = line + name + 1, *end = line + size;
-    while (value < end && is_blank(*value))
-        value++;
     while (end > value && is_blank(end[-1]))
         end--;
+    while (value < end && is_blank(*value))
+        value++;
     h->blank = (size_t)(line + size - end);
     for (size_t i = 0; i < ARRAY_LENGTH(checked_headers); i++)
         if (strlen(checked_headers[i].name) == name &&

@@ -110,15 +110,19 @@ static void explain_bad(const char *text, size_t size, size_t at, char *why, siz
         snprintf(why, why_size, "is no base64: it breaks off at character %zu", at);
 }
 
-/* Where the data begin; *base64 is whether they are. NULL: a data URL without any. */
-static const char *find_data(const char *text, size_t size, bool *base64) {
+/* Where the data begin, *length of them; *base64 is whether they are. NULL: a data URL without any.
+ * A URL's fragment is no part of them. */
+static const char *find_data(const char *text, size_t size, size_t *length, bool *base64) {
     size_t blanks = skip_blanks(text, size);
-    const char *head = text + blanks;
+    const char *head = text + blanks, *end = text + size;
     *base64 = true;
+    *length = size;
     if (!begins_with(head, size - blanks, "data:")) return text;
     const char *comma = find_comma(head, size - blanks);
     if (!comma) return NULL;
+    const char *fragment = memchr(comma, '#', (size_t)(end - comma));
     *base64 = says_base64(head, (size_t)(comma - head));
+    *length = (size_t)((fragment ? fragment : end) - comma - 1);
     return comma + 1;
 }
 
@@ -134,12 +138,12 @@ static char *copy_data(const char *data, size_t *size) {
 image_text_code image_text_decode(const char *text, size_t size, void **bytes, size_t *out_size,
                                   char *why, size_t why_size) {
     bool base64;
-    const char *data = find_data(text, size, &base64);
+    size_t length, decoded, at = 0;
+    const char *data = find_data(text, size, &length, &base64);
     if (!data) {
         snprintf(why, why_size, "is a data URL without a comma before its data");
         return IMAGE_TEXT_BAD;
     }
-    size_t length = size - (size_t)(data - text), decoded, at = 0;
     char *copy = copy_data(data, &length);
     if (!copy) return IMAGE_TEXT_NO_MEMORY;
     bool good = !base64 || base64_decode(copy, length, copy, &decoded, &at);

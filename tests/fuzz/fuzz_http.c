@@ -1,15 +1,16 @@
 /*
- * fuzz_http.c: what is parsed of a request besides pictures: target, form, JSON document, base64,
- * and text that is echoed. The first byte chooses; results are checked against each other.
+ * fuzz_http.c: what is parsed of a request besides pictures: the wire, target, form, JSON document,
+ * base64, and text that is echoed. The first byte chooses; results are checked against each other.
  *
  * The tests build it with replay.c. For libFuzzer:
  *   clang -g -O1 -D_GNU_SOURCE -DFUZZER -fsanitize=fuzzer,address,undefined -Iinclude -Iserver \
- *     -Itests tests/fuzz/fuzz_http.c server/http/target.c server/http/multipart.c \
+ *     -Itests tests/fuzz/fuzz_http.c server/http/{guard,head,multipart,target}.c \
  *     server/common/{buffer,names,utf8}.c \
- *     server/json/{base64,classify_body,float_text,writer}.c -ljansson -o fuzz_http
+ *     server/json/{base64,classify_body,float_text,image_text,writer}.c -ljansson -o fuzz_http
  */
 #include "common/utf8.h"
 #include "fuzz/replay.h"
+#include "http/guard.h"
 #include "http/http.h"
 #include "http/multipart.h"
 #include "json/base64.h"
@@ -18,6 +19,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define MAX_TYPE 64 /* bytes of a Content-Type's parameters */
 
@@ -46,6 +49,49 @@ static void fuzz_target(const uint8_t *data, size_t size) {
         http_target_free(&target);
     }
     free(text);
+}
+
+static void ignore_refusal(void *arg, const head_refusal *why, const char *line, size_t size) {
+    (void)arg, (void)line, (void)size;
+    expect(why->why != NULL);
+}
+
+/* Sends the bytes in pieces, and collects what the guard lets through. */
+static void collect(const uint8_t *data, size_t size, size_t piece, buffer *out) {
+    int pair[2];
+    char got[1000];
+    guards *all = guards_create();
+    expect(all && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
+    guard *g = guard_add(all, pair[0], ignore_refusal, NULL);
+    expect(g != NULL);
+    for (size_t at = 0; at < size; at += piece) {
+        if (send(pair[1], data + at, size - at < piece ? size - at : piece, MSG_NOSIGNAL) < 0)
+            break;
+        ssize_t count;
+        while ((count = recv(pair[0], got, 1 + piece % sizeof got, 0)) > 0)
+            buffer_append(out, got, (size_t)count);
+        while (guard_expects_request(g))
+            guard_request_ended(g);
+    }
+    guard_remove(g);
+    guards_free(all);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* What is let through does not depend on how it arrives. */
+static void fuzz_wire(const uint8_t *data, size_t size) {
+    buffer whole, pieces;
+    size_t piece = size ? 1 + data[0] % 32 : 1;
+    if (size == 0) return;
+    buffer_init(&whole, 1 << 20);
+    buffer_init(&pieces, 1 << 20);
+    collect(data + 1, size - 1, size, &whole);
+    collect(data + 1, size - 1, piece, &pieces);
+    expect(whole.size == pieces.size && whole.size <= size);
+    expect(whole.size == 0 || memcmp(whole.data, pieces.data, whole.size) == 0);
+    buffer_free(&whole);
+    buffer_free(&pieces);
 }
 
 /* The second byte is the length of the parameters of the Content-Type, which follow. */
@@ -121,8 +167,8 @@ static void fuzz_text(const uint8_t *data, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static void (*const parsers[])(const uint8_t *, size_t) = {
-        fuzz_target, fuzz_form, fuzz_document, fuzz_base64, fuzz_text};
-    if (size > 0) parsers[data[0] % 5](data + 1, size - 1);
+        fuzz_target, fuzz_form, fuzz_document, fuzz_base64, fuzz_text, fuzz_wire};
+    if (size > 0) parsers[data[0] % 6](data + 1, size - 1);
     return 0;
 }
 
@@ -148,6 +194,12 @@ static const replay_seed seeds[] = {
     SEED("\3Zm9vYmFyIQ=="),
     SEED("\3Zm9\r\nv YmF-_yIQ= =\n"),
     SEED("\3AAAAAAAAAAAAAAAA+/+/"),
+    SEED("\5\1\r\nPOST /a?b HTTP/1.1\r\nHost: [::1]:80 \r\nCookie: a=b\r\nContent-Length: "
+         "3\r\n\r\nabc"
+         "GET / HTTP/1.0\r\n\r\nHEAD / HTTP/1.1\r\nhost:\r\n\r\n"),
+    SEED("\5\7PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n3;a=\"b\"\r\nabc\r\n0\r\nX: "
+         "y\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n\r\n"),
     SEED("\4n\xc3\xa4me \"\\\n\x7f\xf0\x9f\x98\x80\xed\xa0\x80"),
 };
 

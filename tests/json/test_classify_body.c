@@ -100,6 +100,8 @@ Test(classify_body, pictures_as_people_write_them) {
     expect_bytes("\"data:image/svg+xml;name=\\\"a,b;base64,c\\\";base64,Zg==\"", "f", 1);
     expect_bytes("\"data:;name=\\\"open;base64,Zg==\"", "f", 1);
     expect_bytes("\"data:image/png,%89PNG%0d%00x%zz%\"", "\x89PNG\r\0x%zz%", 11);
+    expect_bytes("\"data:image/png; base64 ,Zg==#fragment\"", "f", 1);
+    expect_bytes("\"data:image/png;base64;x=y,Zg==\"", "Zg==", 4);
     expect_bytes("\"data:base64,Zg==\"", "Zg==", 4); /* a type, not ;base64 */
     expect_bytes("\"//8=\"", "\xff\xff", 2);         /* not a URL without its scheme */
     expect_bytes("\"www/\"", "\xc3\x0c\x3f", 3);
