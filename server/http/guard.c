@@ -13,7 +13,8 @@
  *
  * Heads, chunk sizes and trailers are read into `held` and are checked there; bodies go from the
  * socket straight to where the library wants them. Nothing is changed on the way but that empty
- * lines before a request, blanks behind headers, and headers that nobody reads are left out.
+ * lines before a request, blanks behind headers, headers that nobody reads, and extensions of
+ * chunks are left out.
  *
  * The library polls edge-triggered and takes a read of less than it asked for to mean that there is
  * no more. So guard_receive stops early only if the socket is empty or the client is refused. In
@@ -163,13 +164,14 @@ static bool scan_head(guard *g) {
     return size > 0 && g->phase != REFUSED;
 }
 
-/* "1a;name=value" */
-static head_refusal read_chunk_size(const char *line, size_t size, uint64_t *out) {
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+/* "1a;name=value"; *digits are before the extensions. */
+static head_refusal read_chunk_size(const char *line, size_t size, size_t *digits, uint64_t *out) {
+    static const char hexadecimal[] = "0123456789abcdef0123456789ABCDEF";
     size_t i = 0;
     *out = 0;
-    for (const char *digit; i < size && (digit = memchr(digits, line[i], sizeof digits - 1)); i++)
-        *out = *out << 4 | (uint64_t)((digit - digits) % 16);
+    for (const char *digit; i < size && (digit = memchr(hexadecimal, line[i], 32)); i++)
+        *out = *out << 4 | (uint64_t)((digit - hexadecimal) % 16);
+    *digits = i;
     if (i > 0 && i < 16 && (i == size || line[i] == ';')) return (head_refusal){0};
     return (head_refusal){400, "bad_request", "the size of a chunk is no hexadecimal number"};
 }
@@ -177,14 +179,15 @@ static head_refusal read_chunk_size(const char *line, size_t size, uint64_t *out
 static bool scan_chunk_size(guard *g) {
     static const head_refusal too_long = {
         400, "bad_request", "the size of a chunk and its extensions take over 256 bytes"};
-    size_t size = find_line(g, g->checked, GUARD_MAX_CHUNK_LINE, too_long);
+    size_t size = find_line(g, g->checked, GUARD_MAX_CHUNK_LINE, too_long), digits;
     if (size == 0) return false;
-    head_refusal r = read_chunk_size(g->held + g->checked, size - 2, &g->left);
+    head_refusal r = read_chunk_size(g->held + g->checked, size - 2, &digits, &g->left);
     if (r.why) {
         stop(g, r);
         return false;
     }
-    g->checked += size;
+    leave_out(g, g->checked + digits, size - 2 - digits); /* 1.0.1 takes them for an error */
+    g->checked += digits + 2;
     g->trailers = 0;
     g->phase = g->left ? CHUNK : TRAILERS;
     return true;

@@ -89,7 +89,7 @@ static void expect_full_reads(const char *text, size_t each) {
 Test(guard, reads_are_full_while_there_is_more) {
     const char text[] =
         GET POST "abc" GET "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                 "5;x\r\nabcde\r\n0\r\nX: y\r\n\r\n" POST "xyz";
+                 "5\r\nabcde\r\n0\r\nX: y\r\n\r\n" POST "xyz";
     for (size_t each = 1; each <= sizeof text; each++)
         expect_full_reads(text, each);
 }
@@ -98,6 +98,10 @@ Test(guard, what_nobody_reads_is_left_out) {
     client_sends(
         "\r\n\r\nGET / HTTP/1.1\r\nCookie: a=b\r\nHost: x \t\r\ncookie:c\r\nX:\t \r\n\r\n");
     expect_received(100, "GET / HTTP/1.1\r\nHost: x\r\nX:\r\n\r\n");
+    client_sends("PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+                 "chunked\r\n\r\n1;a=\"b\"\r\nx\r\n0;c\r\n\r\n");
+    expect_received(
+        200, "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n");
 }
 
 Test(guard, a_wrong_head_waits_for_the_requests_before) {

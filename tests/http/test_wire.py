@@ -216,6 +216,13 @@ class Wire(ServerCase):
         for line in self.server.lines[start:]:
             self.assertNotRegex(line[:-1], r"[\x00-\x1f\x7f-\x9f]")
 
+    def expect_status(self, data, status):
+        """One answer, of that status, and one line in the log."""
+        start = len(self.server.lines)
+        ((got, headers, body),) = self.exchange(data)
+        self.assertEqual(got, status, body)
+        self.assertEqual([entry["status"] for entry in self.log(start, dict(headers)["X-Request-Id"])], [status])
+
     def each(self, rows, prefix=b"", suffix=SMUGGLED, **more):
         for name, data, kind, part in rows:
             with self.subTest(name):
@@ -244,15 +251,14 @@ class Wire(ServerCase):
         """Nothing is said after an answer that closes the connection."""
         for name, data, _, _ in HEADS + BODIES:
             with self.subTest(name):
-                got = self.exchange(get(b"Connection: close") + data)
-                self.assertEqual([status for status, _, _ in got], [200])
+                self.expect_status(get(b"Connection: close") + data, 200)
 
     def test_in_a_body_that_has_been_refused(self):
         """There is an answer already."""
         for name, data, _, _ in BODIES:
             with self.subTest(name):
                 data = data.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n", 1).replace(b"digits", b"none/digits")
-                self.assertEqual([status for status, _, _ in self.exchange(data)], [404])
+                self.expect_status(data, 404)
 
     def test_head_has_no_body(self):
         data = self.server.raw(b"HEAD /livez HTTP/1.1\r\n\r\n")
