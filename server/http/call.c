@@ -350,7 +350,7 @@ static void read_line(call *c, const char *line, size_t size) {
     size_t method = space ? (size_t)(space - line) : 0;
     bool good = head_is_token(line, method) && method <= HEAD_MAX_METHOD;
     snprintf(c->method, sizeof c->method, "%.*s", good ? (int)method : 1, good ? line : "-");
-    if (!good) return;
+    if (!space || !good) return;
     const char *target = space + 1, *last = memrchr(target, ' ', (size_t)(line + size - target));
     free(c->target);
     c->target = strndup(target, (size_t)((last ? last : line + size) - target));
