@@ -26,8 +26,26 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-#define CNN_VERSION  "0.1.0"
-#define CNN_MAX_RANK 8
+/*
+ * Semantic versioning: while the major number is 0 the next minor one may change this interface, of
+ * source and of binaries; a patch changes neither. The soname of libcnn.so is made of both numbers.
+ */
+#define CNN_VERSION_MAJOR 0
+#define CNN_VERSION_MINOR 1
+#define CNN_VERSION_PATCH 0
+/* The same as text, "0.1.0". */
+#define CNN_VERSION                            CNN_VERSION_TEXT(CNN_VERSION_MAJOR, CNN_VERSION_MINOR, CNN_VERSION_PATCH)
+#define CNN_VERSION_TEXT(major, minor, patch)  CNN_VERSION_TEXT_(major, minor, patch)
+#define CNN_VERSION_TEXT_(major, minor, patch) #major "." #minor "." #patch
+
+/* CNN_VERSION of the library that the program runs with. */
+const char *cnn_version(void);
+
+#define CNN_MAX_RANK    8
+#define CNN_MAX_SPATIAL 3
+
+/* Later options take their place; until then they are 0, or CNN_INVALID_ARGUMENT is the answer. */
+#define CNN_RESERVED_OPTIONS uintptr_t reserved[8]
 
 typedef enum cnn_status {
     CNN_OK = 0,
@@ -123,6 +141,7 @@ typedef struct cnn_runtime_options {
      */
     bool tune;
     const char *tuning_file;
+    CNN_RESERVED_OPTIONS;
 } cnn_runtime_options;
 
 /*
@@ -279,6 +298,7 @@ typedef struct cnn_plan_options {
      * inputs are fed at run time.
      */
     const cnn_tensor *const *input_values;
+    CNN_RESERVED_OPTIONS;
 } cnn_plan_options;
 
 /*

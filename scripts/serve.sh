@@ -5,9 +5,6 @@ set -euo pipefail
 source "$(dirname "$0")/setup.sh"
 
 need_packages build
-options=()
-# A folder in which the tests are configured stays so; to serve, their packages are not needed.
-[[ -e build/release/CMakeCache.txt ]] || options=(-D BUILD_TESTING=OFF)
-build release cnnserve "${options[@]}"
+build release cnnserve
 cd "$caller_folder"
 exec "$project_folder/build/release/cnnserve" serve "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the pictures of this folder: `python3 make.py` (needs Pillow and NumPy)."""
+"""Draws the pictures of this folder: `python3 make.py` (needs Pillow and NumPy). seven.f32 is the tensor of one of them."""
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,12 @@ def pen_on_paper(strokes, size=(480, 360)):
 # A seven with a bar, as it is written in Europe.
 pen_on_paper([[(165, 95), (240, 88), (312, 92), (285, 150), (245, 215), (215, 290)],
               [(205, 192), (295, 184)]]).save(HERE / "seven.jpg", quality=85)
+
+# The same as the network `digits` wants it: 1 x 1 x 28 x 28 float32, see models/digits/model.json.
+seven = Image.open(HERE / "seven.jpg").convert("L")
+seven = seven.resize((round(28 * seven.width / seven.height), 28), Image.Resampling.BILINEAR)
+left = round((seven.width - 28) / 2)
+((np.asarray(seven.crop((left, 0, left + 28, 28)), np.float32) / 255 - 0.5) / 0.5).astype("<f4").tofile(HERE / "seven.f32")
 
 # 8 x 8, black but for its two middle columns.
 line = Image.new("L", (8, 8), 0)

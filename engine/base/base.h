@@ -57,6 +57,16 @@ uint16_t cnn_half_from_float(float value);
 float cnn_bfloat16_to_float(uint16_t bits);
 uint16_t cnn_bfloat16_from_float(float value);
 
+/* True if the options that later versions may have are 0, see CNN_RESERVED_OPTIONS. */
+static inline bool cnn_reserved_is_zero(const uintptr_t reserved[8]) {
+    uintptr_t all = 0;
+    for (size_t i = 0; i < 8; i++)
+        all |= reserved[i];
+    return all == 0;
+}
+#define CNN_RESERVED_MESSAGE                                                                       \
+    "the options hold something that version " CNN_VERSION " does not know; zero-initialise them"
+
 /* Nanoseconds of a clock that only goes forward. */
 uint64_t cnn_now_ns(void);
 

@@ -47,6 +47,8 @@ cnn_status cnn_plan_create(cnn_model *model, const cnn_plan_options *options, cn
     if (!model || !out || (o.outputs && o.output_count == 0))
         return cnn_fail(err, CNN_INVALID_ARGUMENT,
                         "model, out and, where outputs are named, at least one must be given");
+    if (!cnn_reserved_is_zero(o.reserved))
+        return cnn_fail(err, CNN_INVALID_ARGUMENT, CNN_RESERVED_MESSAGE);
     graph *g;
     cnn_status status = model_bind(model, &o, &g, err);
     if (status != CNN_OK) return status;

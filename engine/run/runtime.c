@@ -13,6 +13,8 @@ cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **
     if (!out) return cnn_fail(err, CNN_INVALID_ARGUMENT, "out must be given");
     if (o.threads < 0 || o.queue < 0)
         return cnn_fail(err, CNN_INVALID_ARGUMENT, "threads and queue must not be negative");
+    if (!cnn_reserved_is_zero(o.reserved))
+        return cnn_fail(err, CNN_INVALID_ARGUMENT, CNN_RESERVED_MESSAGE);
     cnn_runtime *rt = calloc(1, sizeof(*rt));
     if (!rt) return cnn_fail_memory(err, sizeof(*rt));
     const char *isa = o.isa ? o.isa : getenv("CNN_CPU");

@@ -70,7 +70,7 @@ static int unknown_command(const char *name) {
 int cli_run(int argc, char **argv) {
     const char *first = argc > 1 ? argv[1] : "";
     if (strcmp(first, "--version") == 0) {
-        puts("cnnserve " CNN_VERSION);
+        printf("cnnserve %s\n", cnn_version());
         return CLI_OK;
     }
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {

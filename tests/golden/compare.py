@@ -32,8 +32,7 @@ class TensorInfo(c.Structure):
 
 
 class RuntimeOptions(c.Structure):
-    _fields_ = [("threads", c.c_int), ("queue", c.c_int), ("isa", c.c_char_p), ("tune", c.c_bool),
-                ("tuning_file", c.c_char_p)]  # zeros are defaults
+    _fields_ = [("threads", c.c_int), ("rest", c.c_void_p * 31)]  # zeros are defaults
 
 
 class PlanOptions(c.Structure):

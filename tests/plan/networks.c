@@ -203,7 +203,7 @@ static graph *bind_outputs(const trial *t) {
     const char **names = calloc(count, sizeof(*names));
     for (size_t i = 0; i < count; i++)
         names[i] = cnn_plan_output(t->plan, i).name;
-    cnn_plan_options options = {&t->shape, names, count, NULL};
+    cnn_plan_options options = {.input_shapes = &t->shape, .outputs = names, .output_count = count};
     cr_assert_eq(model_bind(t->model, &options, &g, &err), CNN_OK, "%s", err.message);
     free(names);
     return g;
