@@ -218,10 +218,22 @@ size_t cnn_model_tensor_count(const cnn_model *model);
 const char *cnn_model_tensor(const cnn_model *model, size_t index, const char **node,
                              const char **op);
 
+/* How a convolution or pooling slides over its input's spatial axes, with the padding as it is for
+ * the input's shape, whatever auto_pad says; of a ConvTranspose, over its output's. */
+typedef struct cnn_window {
+    int spatial; /* axes; 0: the operator has no such window */
+    int64_t kernel[CNN_MAX_SPATIAL], strides[CNN_MAX_SPATIAL], dilations[CNN_MAX_SPATIAL],
+        pads_begin[CNN_MAX_SPATIAL], pads_end[CNN_MAX_SPATIAL];
+    int64_t group; /* 0: no convolution */
+} cnn_window;
+
 /* One row per node of the original graph, constants and shape arithmetic left out. */
 typedef struct cnn_layer {
     const char *name; /* of the node; of its first output if it has none */
     const char *op;
+    const char *const *inputs; /* names of the tensors that it reads, constants left out */
+    size_t input_count;
+    cnn_window window;
     cnn_tensor_info output; /* the first one */
     uint64_t params;        /* elements of the initializers that it alone or first uses */
     uint64_t macs;          /* multiply-accumulates of one run */

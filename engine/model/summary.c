@@ -10,6 +10,7 @@ typedef struct summing {
     const graph *bound;
     bool *counted; /* one per value */
     cnn_summary *out;
+    const char **names; /* where the next layer's inputs go, behind the layers */
 } summing;
 
 static bool is_float(cnn_dtype t) {
@@ -31,6 +32,33 @@ static uint64_t count_params(summing *s, const graph_node *node) {
     return params;
 }
 
+static cnn_window window_of(const graph *g, const graph_node *node) {
+    cnn_window window = {0};
+    op_window w;
+    if (!node->op->window) return window;
+    node->op->window(g, node, &w);
+    window.spatial = w.spatial;
+    window.group = strstr(node->op->attrs, "group:int") ? graph_attr_int(node, "group", 1) : 0;
+    for (int i = 0; i < w.spatial; i++) {
+        window.kernel[i] = w.kernel[i];
+        window.strides[i] = w.stride[i];
+        window.dilations[i] = w.dilation[i];
+        window.pads_begin[i] = w.pad_begin[i];
+        window.pads_end[i] = w.pad_end[i];
+    }
+    return window;
+}
+
+static void name_inputs(summing *s, const graph_node *node, cnn_layer *l) {
+    l->inputs = s->names;
+    for (size_t i = 0; i < node->input_count; i++) {
+        int value = node->inputs[i];
+        if (value >= 0 && !s->bound->values[value].constant)
+            s->names[l->input_count++] = s->model->graph->values[value].name;
+    }
+    s->names += l->input_count;
+}
+
 /* Names come from the model's graph, which outlives the bound copy. */
 static void add_layer(summing *s, const graph_node *node) {
     int output = node->outputs[0];
@@ -43,8 +71,20 @@ static void add_layer(summing *s, const graph_node *node) {
                                       s->bound->values[output].shape};
     l->name = *name || output < 0 ? name : g->values[output].name;
     l->macs = node->op->macs ? node->op->macs(s->bound, node) : 0;
+    l->window = window_of(s->bound, node);
+    name_inputs(s, node, l);
     s->out->params += l->params;
     s->out->macs += l->macs;
+}
+
+/* The layers, followed by the names of their inputs; freed as one. */
+static bool allocate_layers(summing *s) {
+    size_t names = 0, layers = s->bound->node_count + 1;
+    for (size_t i = 0; i < s->bound->node_count; i++)
+        names += s->bound->nodes[i]->input_count;
+    s->out->layers = calloc(1, layers * sizeof(cnn_layer) + names * sizeof(*s->names));
+    s->names = s->out->layers ? (const char **)(void *)(s->out->layers + layers) : NULL;
+    return s->out->layers != NULL;
 }
 
 cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_shapes,
@@ -58,8 +98,7 @@ cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_sha
     s.bound = g;
     s.counted = calloc(g->value_count + 1, sizeof(*s.counted));
     s.out = calloc(1, sizeof(*s.out));
-    if (s.out) s.out->layers = calloc(g->node_count + 1, sizeof(*s.out->layers));
-    bool ok = s.counted && s.out && s.out->layers;
+    bool ok = s.counted && s.out && allocate_layers(&s);
     for (size_t i = 0; ok && i < g->node_count; i++)
         add_layer(&s, g->nodes[i]);
     free(s.counted);

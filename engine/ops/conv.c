@@ -15,6 +15,10 @@ conv conv_read(const graph_node *node, const cnn_shape *x, const cnn_shape *w) {
     return p;
 }
 
+void conv_window(const graph *g, const graph_node *node, op_window *out) {
+    *out = conv_read(node, &op_input(g, node, 0)->shape, &op_input(g, node, 1)->shape).window;
+}
+
 static cnn_status conv_check(const graph_node *node, const cnn_shape *x, const cnn_shape *w,
                              cnn_error *err) {
     if (w->rank != x->rank)
@@ -211,6 +215,10 @@ static cnn_status transpose_window(const graph_node *node, const cnn_shape *x, c
     return CNN_OK;
 }
 
+static void transpose_window_of(const graph *g, const graph_node *node, op_window *out) {
+    transpose_window(node, &op_input(g, node, 0)->shape, &op_input(g, node, 1)->shape, out, NULL);
+}
+
 static cnn_status transpose_infer(graph *g, graph_node *node, cnn_error *err) {
     TRY(op_begin(g, node, err));
     TRY(op_expect_same_types(g, node, 0, TYPES_REAL, err));
@@ -312,6 +320,7 @@ const op_def ops_conv[] = {
         .infer = conv_infer,
         .eval = conv_eval,
         .macs = conv_macs,
+        .window = conv_window,
     },
     {
         OP("ConvTranspose", 1, 0, 2, 3, 1, 1),
@@ -320,6 +329,7 @@ const op_def ops_conv[] = {
         .infer = transpose_infer,
         .eval = transpose_eval,
         .macs = transpose_macs,
+        .window = transpose_window_of,
     },
     {.name = NULL},
 };

@@ -234,12 +234,16 @@ static uint64_t matmul_macs(const graph *g, const graph_node *node) {
     return (uint64_t)op_product(y, 0, y->rank) * (uint64_t)a->dims[a->rank - 1];
 }
 
-#define CONVOLUTION(name, min_in, max_in, shapes, function)                                        \
+static void linear_window(const graph *g, const graph_node *node, op_window *out) {
+    *out = conv_read(node, &op_input(g, node, 0)->shape, &op_input(g, node, 3)->shape).window;
+}
+
+#define CONVOLUTION(name, min_in, max_in, shapes, function, window_of)                             \
     {                                                                                              \
         OP(name, 10, 0, min_in, max_in, 1, 1),                                                     \
             .attrs = "auto_pad:string dilations:ints group:int kernel_shape:ints pads:ints "       \
                      "strides:ints",                                                               \
-            .infer = shapes, .eval = function, .macs = conv_macs                                   \
+            .infer = shapes, .eval = function, .macs = conv_macs, .window = window_of              \
     }
 #define PRODUCT(name, min_in, max_in, shapes, function)                                            \
     {                                                                                              \
@@ -248,8 +252,8 @@ static uint64_t matmul_macs(const graph *g, const graph_node *node) {
     }
 
 const op_def ops_integer[] = {
-    CONVOLUTION("ConvInteger", 2, 4, conv_integer_infer, conv_integer_eval),
-    CONVOLUTION("QLinearConv", 8, 9, conv_linear_infer, conv_linear_eval),
+    CONVOLUTION("ConvInteger", 2, 4, conv_integer_infer, conv_integer_eval, conv_window),
+    CONVOLUTION("QLinearConv", 8, 9, conv_linear_infer, conv_linear_eval, linear_window),
     PRODUCT("MatMulInteger", 2, 4, matmul_integer_infer, matmul_integer_eval),
     PRODUCT("QLinearMatMul", 8, 8, matmul_linear_infer, matmul_linear_eval),
     {.name = NULL},

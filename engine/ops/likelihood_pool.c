@@ -195,12 +195,14 @@ const op_def ops_likelihood_pool[] = {
         .attrs = POOL_ATTRS,
         .infer = likelihood_infer,
         .eval = gamma_eval,
+        .window = pool_window_of,
     },
     {
         OWN_OP("WeibullPool", 1, 1, 1, 2),
         .attrs = POOL_ATTRS,
         .infer = likelihood_infer,
         .eval = weibull_eval,
+        .window = pool_window_of,
     },
     {.name = NULL},
 };

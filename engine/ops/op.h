@@ -16,6 +16,8 @@
  * rest. */
 #define OP_OWN_DOMAIN "ai.cnnserve"
 
+struct op_window;
+
 typedef struct op_def {
     const char *domain; /* "" for ONNX' own, OP_OWN_DOMAIN for what ONNX lacks */
     const char *name;
@@ -37,6 +39,8 @@ typedef struct op_def {
     void (*eval)(const graph_node *node, const tensor *const *in, tensor *const *out);
     /* Multiply-accumulates of a bound node; NULL: none worth counting. */
     uint64_t (*macs)(const graph *g, const graph_node *node);
+    /* The window of a bound node; NULL: the operator has none. */
+    void (*window)(const graph *g, const graph_node *node, struct op_window *out);
 } op_def;
 
 /*

@@ -194,18 +194,23 @@ static void stochastic_eval(const graph_node *node, const tensor *const *in, ten
 
 /* ---- */
 
+void pool_window_of(const graph *g, const graph_node *node, op_window *out) {
+    *out = pool_sliding(node, &op_input(g, node, 0)->shape).w;
+}
+
 #define WINDOW "auto_pad:string kernel_shape:ints! pads:ints strides:ints"
 #define MAX_POOL(first, last, max_out, extra)                                                      \
     OP("MaxPool", first, last, 1, 1, 1, max_out), .attrs = WINDOW extra, .infer = max_infer,       \
-                                                  .eval = max_eval
+                                                  .eval = max_eval, .window = pool_window_of
 #define AVERAGE_POOL(first, last, extra)                                                           \
     OP("AveragePool", first, last, 1, 1, 1, 1), .attrs = WINDOW extra, .infer = pool_infer,        \
-                                                .eval = average_eval
+                                                .eval = average_eval, .window = pool_window_of
 #define LP_POOL(first, last, extra)                                                                \
     OP("LpPool", first, last, 1, 1, 1, 1), .attrs = WINDOW " p:int" extra, .infer = lp_infer,      \
-                                           .eval = lp_eval
+                                           .eval = lp_eval, .window = pool_window_of
 #define OWN_POOL(text, inputs, infer_of, eval_of)                                                  \
-    OWN_OP(text, inputs, inputs, 1, 1), .attrs = POOL_ATTRS, .infer = infer_of, .eval = eval_of
+    OWN_OP(text, inputs, inputs, 1, 1), .attrs = POOL_ATTRS, .infer = infer_of, .eval = eval_of,   \
+                                        .window = pool_window_of
 
 const op_def ops_pool[] = {
     {MAX_POOL(1, 7, 1, "")},

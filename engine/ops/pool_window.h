@@ -30,6 +30,8 @@ window_range pool_bin(const op_window *w, int i, int64_t o);
 
 /* Reads a node with kernel_shape and so on. For eval: infer has seen that it is right. */
 pooling pool_sliding(const graph_node *node, const cnn_shape *in);
+/* `window` of those nodes. */
+void pool_window_of(const graph *g, const graph_node *node, op_window *out);
 /* Each plane cut into `out` bins. */
 pooling pool_bins(const cnn_shape *in, const int64_t *out);
 /* One bin: the plane as a whole, of any number of axes. */

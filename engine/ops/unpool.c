@@ -90,12 +90,27 @@ static void unpool_eval(const graph_node *node, const tensor *const *in, tensor 
                    size);
 }
 
+/* That of the MaxPool, whose input is our output. */
+static void unpool_window(const graph *g, const graph_node *node, op_window *out) {
+    op_list kernel = op_read_list(node, "kernel_shape", NULL),
+            strides = op_read_list(node, "strides", NULL), pads = op_read_list(node, "pads", NULL);
+    *out = (op_window){.spatial = op_input(g, node, 0)->shape.rank - 2};
+    for (int i = 0; i < out->spatial; i++) {
+        out->kernel[i] = kernel.values[i];
+        out->stride[i] = strides.count ? strides.values[i] : 1;
+        out->dilation[i] = 1;
+        out->pad_begin[i] = pads.count ? pads.values[i] : 0;
+        out->pad_end[i] = pads.count ? pads.values[out->spatial + i] : 0;
+    }
+}
+
 const op_def ops_unpool[] = {
     {
         OP("MaxUnpool", 9, 0, 2, 3, 1, 1),
         .attrs = "kernel_shape:ints! pads:ints strides:ints",
         .infer = unpool_infer,
         .eval = unpool_eval,
+        .window = unpool_window,
     },
     {.name = NULL},
 };

@@ -266,8 +266,8 @@ static double mean_ns(const bench *b) {
 }
 
 static void print_steps(const bench *b) {
-    static const char *const titles[] = {"Layer", "Op",    "Kernel", "Output shape",
-                                         "ms",    "Share", "MACs",   "GFLOP/s"};
+    static const char *const titles[] = {"Layer", "Op",    "Runs as", "Output shape",
+                                         "ms",    "Share", "MACs",    "GFLOP/s"};
     char shape[200], macs[40];
     table t;
     table_init(&t, 8, titles, "llllrrrr");

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define JSON_MAX     ((size_t)256 << 20)
+#define NAMES_MAX    ((size_t)1 << 20)
 #define LABELS_SHOWN 5
 
 typedef struct inspect_values {
@@ -31,10 +32,12 @@ static const option_set options = {
     .usage = "cnnserve inspect [options] MODEL",
     .about =
         "Shows a model layer by layer: name, operator, output shape, parameters,\n"
-        "multiply-accumulates (MACs) of one run, the kernel that was chosen, and the memory of\n"
-        "the activations that it writes. Instead of a kernel, '^': the layer is fused into the\n"
-        "kernel above, 'in NAME': into that of layer NAME, '-': it does nothing, or is not needed\n"
-        "for the predictions.\n\n" CLI_MODEL_HELP,
+        "multiply-accumulates (MACs) of one run, the code that it runs as, and the memory of the\n"
+        "activations that this writes. Instead of code, '^': the layer is fused into the one\n"
+        "above, 'in NAME': into layer NAME, '-': it does nothing, or is not needed for the\n"
+        "predictions. A second table has the tensors that each layer reads (constants left out)\n"
+        "and, of convolutions and pooling, kernel size, stride, pads (top, left, bottom, right,\n"
+        "or one number for all), dilation and groups.\n\n" CLI_MODEL_HELP,
     .defs = defs,
     .count = 1,
     .min_arguments = 1,
@@ -67,8 +70,8 @@ static void add_kernel(table *t, const cnn_layer *layer, const cnn_layer *above)
 }
 
 static void print_layers(const cnn_summary *summary) {
-    static const char *const titles[] = {"Layer", "Op",     "Output shape", "Params",
-                                         "MACs",  "Kernel", "Memory"};
+    static const char *const titles[] = {"Layer", "Op",      "Output shape", "Params",
+                                         "MACs",  "Runs as", "Memory"};
     char shape[200], params[40], macs[40], bytes[40];
     const cnn_layer *above = NULL;
     table t;
@@ -88,8 +91,73 @@ static void print_layers(const cnn_summary *summary) {
     table_free(&t);
 }
 
+/* "3x3", of what has the same number on every axis, or "3" where `alike` may shorten it. */
+static void add_extents(table *t, const int64_t *extents, int count, bool alike) {
+    cnn_shape shape = {.rank = count};
+    char text[100];
+    bool same = alike;
+    for (int i = 0; i < count; i++) {
+        shape.dims[i] = extents[i];
+        same = same && extents[i] == extents[0];
+    }
+    if (same && count > 0) shape.rank = 1;
+    table_add(t, "%s", count ? text_shape(&shape, text, sizeof text) : "");
+}
+
+/* "1", or "0,0,1,1": where each axis begins, then where it ends, as ONNX lists them. */
+static void add_pads(table *t, const cnn_window *window) {
+    char text[100] = "";
+    bool same = true;
+    size_t used = 0;
+    for (int i = 0; i < 2 * window->spatial; i++) {
+        int64_t pad =
+            i < window->spatial ? window->pads_begin[i] : window->pads_end[i - window->spatial];
+        same = same && pad == window->pads_begin[0];
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%lld", i ? "," : "",
+                                 (long long)pad);
+    }
+    if (same) text[strcspn(text, ",")] = '\0';
+    table_add(t, "%s", text);
+}
+
+static void add_inputs(table *t, const cnn_layer *layer) {
+    buffer names;
+    buffer_init(&names, NAMES_MAX);
+    for (size_t i = 0; i < layer->input_count; i++)
+        buffer_printf(&names, "%s%s", i ? ", " : "", layer->inputs[i]);
+    buffer_append_char(&names, '\0');
+    table_add(t, "%s", buffer_failed(&names) ? "..." : names.data);
+    buffer_free(&names);
+}
+
+static void print_structure(const cnn_summary *summary) {
+    static const char *const titles[] = {"Layer",    "Kernel", "Stride", "Pads",
+                                         "Dilation", "Groups", "Inputs"};
+    table t;
+    table_init(&t, 7, titles, "lllllrl");
+    for (size_t i = 0; i < summary->layer_count; i++) {
+        const cnn_layer *layer = &summary->layers[i];
+        const cnn_window *w = &layer->window;
+        table_add(&t, "%s", layer->name);
+        add_extents(&t, w->kernel, w->spatial, false);
+        add_extents(&t, w->strides, w->spatial, true);
+        add_pads(&t, w);
+        add_extents(&t, w->dilations, w->spatial, true);
+        if (w->group > 0)
+            table_add(&t, "%lld", (long long)w->group);
+        else
+            table_add(&t, "%s", "");
+        add_inputs(&t, layer);
+    }
+    puts("Windows and inputs\n");
+    table_print(&t);
+    putchar('\n');
+    table_free(&t);
+}
+
 static void print_totals(const inspected *it) {
     char grouped[40], scaled[40];
+    puts("\nTotals\n");
     printf("Total params:  %s (%s)\n", text_grouped(it->summary->params, grouped, sizeof grouped),
            text_scaled((double)it->summary->params, scaled, sizeof scaled));
     printf("Total MACs:    %s (%s)\n", text_grouped(it->summary->macs, grouped, sizeof grouped),
@@ -131,6 +199,7 @@ static void print_preprocessing(const image_spec *spec) {
 
 static void print_classifier(const served_model *model) {
     size_t classes = served_model_class_count(model);
+    puts("\nFrom picture to answer\n");
     print_preprocessing(served_model_spec(model));
     printf("%-15s%s\n", "Activation", model_activation_name(served_model_activation(model)));
     printf("%-15s%zu: ", "Classes", classes);
@@ -148,6 +217,8 @@ static void print_text(const inspected *it) {
     printf(", opset %d\n\n", cnn_model_opset(it->graph));
     print_layers(it->summary);
     print_totals(it);
+    print_structure(it->summary);
+    puts("Tensors\n");
     for (size_t i = 0; i < cnn_model_input_count(it->graph); i++) {
         cnn_tensor_info info = cnn_model_input(it->graph, i);
         print_tensor("Input", &info);
@@ -159,7 +230,7 @@ static void print_text(const inspected *it) {
     if (it->model)
         print_classifier(it->model);
     else
-        printf("No image classifier: %s\n", it->why.message);
+        printf("\nNo image classifier: %s\n", it->why.message);
 }
 
 /* ---- JSON --------------------------------------------------------------------------------- */

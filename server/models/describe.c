@@ -102,6 +102,34 @@ static void write_planned(json_writer *w, const cnn_layer *layer) {
     json_write_member_uint(w, "memory_bytes", layer->bytes);
 }
 
+static void write_extents(json_writer *w, const char *key, const int64_t *first, int first_count,
+                          const int64_t *second, int second_count) {
+    json_write_key(w, key);
+    json_write_begin_array(w);
+    for (int i = 0; i < first_count; i++)
+        json_write_int(w, first[i]);
+    for (int i = 0; i < second_count; i++)
+        json_write_int(w, second[i]);
+    json_write_end_array(w);
+}
+
+static void write_window(json_writer *w, const cnn_window *window) {
+    write_extents(w, "kernel_shape", window->kernel, window->spatial, NULL, 0);
+    write_extents(w, "strides", window->strides, window->spatial, NULL, 0);
+    write_extents(w, "pads", window->pads_begin, window->spatial, window->pads_end,
+                  window->spatial);
+    write_extents(w, "dilations", window->dilations, window->spatial, NULL, 0);
+    if (window->group > 0) json_write_member_int(w, "group", window->group);
+}
+
+static void write_names(json_writer *w, const char *key, const char *const *names, size_t count) {
+    json_write_key(w, key);
+    json_write_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        json_write_text(w, names[i]);
+    json_write_end_array(w);
+}
+
 void json_write_layers(json_writer *w, const cnn_summary *summary) {
     json_write_begin_array(w);
     for (size_t i = 0; i < summary->layer_count; i++) {
@@ -109,9 +137,11 @@ void json_write_layers(json_writer *w, const cnn_summary *summary) {
         json_write_begin_object(w);
         json_write_member_text(w, "name", layer->name);
         json_write_member_text(w, "op", layer->op);
+        write_names(w, "inputs", layer->inputs, layer->input_count);
         json_write_member_text(w, "output", layer->output.name);
         json_write_key(w, "output_shape");
         json_write_shape(w, &layer->output.shape);
+        if (layer->window.spatial > 0) write_window(w, &layer->window);
         json_write_member_uint(w, "params", layer->params);
         json_write_member_uint(w, "macs", layer->macs);
         if (summary->planned) write_planned(w, layer);

@@ -12,8 +12,10 @@ void json_write_tensor_info(json_writer *w, const cnn_tensor_info *info);
 /* The "input" of model.json, complete, with "channels" and "layout". */
 void json_write_preprocessing(json_writer *w, const image_spec *spec);
 /*
- * [{"name", "op", "output", "output_shape", "params", "macs"}], and "kernel" (null: none of its
- * own), "fused_into" (null: not fused) and "memory_bytes" if the summary has a plan.
+ * [{"name", "op", "inputs", "output", "output_shape", "params", "macs"}]; of convolutions and
+ * pooling also "kernel_shape", "strides", "pads", "dilations" and "group" as ONNX has them (pads
+ * resolved); and "kernel" (the code that computes it; null: none of its own), "fused_into" (null:
+ * not fused) and "memory_bytes" if the summary has a plan.
  */
 void json_write_layers(json_writer *w, const cnn_summary *summary);
 /* An array of the labels. */

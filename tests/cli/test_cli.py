@@ -402,12 +402,30 @@ class Classify(Case):
 class Inspect(Case):
     def test_table(self):
         text = self.check("inspect", "line-detector")
-        self.assertRegex(text, r"(?m)^Layer +Op +Output shape +Params +MACs +Kernel +Memory$")
+        self.assertRegex(text, r"(?m)^Layer +Op +Output shape +Params +MACs +Runs as +Memory$")
         self.assertRegex(text, r"(?m)^conv +Conv +1x1x222x222 +9 +443,556 +\w+ +\d+\.\d [KM]iB$")
         self.assertRegex(text, r"(?m)^\w+ +Relu +1x1x222x222 +0 +0 +\^ +-$")
         self.assertRegex(text, r"(?m)^Total params: +9 \(9\)\nTotal MACs: +443,556 \(443\.56 k\)\n"
                                r"Weights: +\d+.* packed\nActivations: +\d+.* a run$")
         self.assertRegex(text, r"(?m)^Classes +1: vertical line$")
+        for heading in "Totals", "Windows and inputs", "Tensors", "From picture to answer":
+            self.assertIn(f"\n\n{heading}\n\n", text)
+        self.assertRegex(text, r"(?m)^Layer +Kernel +Stride +Pads +Dilation +Groups +Inputs$")
+        self.assertRegex(text, r"(?m)^conv +3x3 +1 +0 +1 +1 +image\nmap +conv\naverage_pool +2x2 +2 +0 +1 +map$")
+
+    def test_pads_of_each_side(self):
+        kind = proto((1, proto((1, 1), (2, proto(*[(1, proto((1, n))) for n in (1, 2, 9, 8)])))))
+        open_kind = proto((1, proto((1, 1), (2, proto(*[(1, proto((2, n))) for n in "abcd"])))))
+        ints = lambda name, *values: (5, proto((1, name), *[(8, v) for v in values], (20, 7)))
+        node = proto((1, "x"), (2, "y"), (3, "pool"), (4, "MaxPool"), ints("kernel_shape", 3, 2), ints("strides", 2, 1),
+                     ints("pads", 1, 0, 1, 1))
+        graph = proto((1, node), (2, "g"), (11, proto((1, "x"), (2, kind))), (12, proto((1, "y"), (2, open_kind))))
+        path = self.write("m.onnx", proto((1, 8), (7, graph), (8, proto((1, ""), (2, 13)))))
+        self.assertRegex(self.check("inspect", path), r"(?m)^pool +3x2 +2x1 +1,0,1,1 +1 +x$")
+        layer, = json.loads(self.check("inspect", "--json", path))["layers"]
+        self.assertEqual({k: layer.get(k) for k in ("inputs", "kernel_shape", "strides", "pads", "dilations", "group")},
+                         {"inputs": ["x"], "kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1],
+                          "dilations": [1, 1], "group": None})
 
     def test_json(self):
         model = json.loads(self.check("inspect", "--json", "digits"))
@@ -417,10 +435,14 @@ class Inspect(Case):
         self.assertEqual(sum(layer["params"] for layer in model["layers"]), model["params"])
         self.assertEqual(sum(layer["macs"] for layer in model["layers"]), model["macs"])
         for layer in model["layers"]:
-            self.assertEqual(list(layer), ["name", "op", "output", "output_shape", "params", "macs", "kernel",
-                                           "fused_into", "memory_bytes"])
+            window = {"Conv": ["kernel_shape", "strides", "pads", "dilations", "group"],
+                      "MaxPool": ["kernel_shape", "strides", "pads", "dilations"]}.get(layer["op"], [])
+            self.assertEqual(list(layer), ["name", "op", "inputs", "output", "output_shape", *window, "params", "macs",
+                                           "kernel", "fused_into", "memory_bytes"])
             self.assertEqual((layer["kernel"] is None, layer["memory_bytes"]) == (True, 0), layer["op"] == "Relu")
         self.assertEqual(model["layers"][-1]["memory_bytes"], 40)
+        self.assertEqual([layer["inputs"] for layer in model["layers"]],
+                         [["image"]] + [[layer["output"]] for layer in model["layers"][:-1]])
         bench = json.loads(self.check("bench", "--json", "--iterations", "1", "digits"))
         for key in "isa", "weights_bytes", "arena_bytes", "macs":
             self.assertEqual(model[key], bench[key], key)

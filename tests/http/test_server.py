@@ -329,7 +329,9 @@ class Classify(ServerCase):
         for key in ("name", "version", "input", "output", "preprocessing", "labels", "memory", "precision", "layers"):
             self.assertIn(key, model)
         self.assertEqual(model["labels"], [str(i) for i in range(10)])
-        self.assertEqual(sorted(model["layers"][0]), ["macs", "name", "op", "output", "output_shape", "params"])
+        self.assertEqual(sorted(model["layers"][0]), ["dilations", "group", "inputs", "kernel_shape", "macs", "name", "op",
+                                                      "output", "output_shape", "pads", "params", "strides"])
+        self.assertEqual(sorted(model["layers"][-1]), ["inputs", "macs", "name", "op", "output", "output_shape", "params"])
         self.assertEqual(self.get("/v1/models/digits/versions/1").json()["name"], "digits")
         self.assertGreater(model["memory"]["weights_bytes"], 0)
 

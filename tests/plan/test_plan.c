@@ -4,6 +4,7 @@
  */
 #include "networks.h"
 
+#include "../graph/attrs.h"
 #include "kernels/kernels.h"
 #include "plan/plan.h"
 
@@ -469,6 +470,81 @@ Test(plan, layers_get_kernels_and_memory) {
             cr_assert(l->kernel && l->bytes >= side * side * 16 * sizeof(float));
     }
     cnn_summary_free(summary);
+}
+
+static void expect_window(const cnn_layer *l, const cnn_window *want) {
+    cr_assert_eq(l->window.spatial, want->spatial, "%s", l->op);
+    cr_assert_eq(l->window.group, want->group, "%s", l->op);
+    for (int i = 0; i < want->spatial; i++)
+        cr_assert(l->window.kernel[i] == want->kernel[i] &&
+                      l->window.strides[i] == want->strides[i] &&
+                      l->window.dilations[i] == want->dilations[i] &&
+                      l->window.pads_begin[i] == want->pads_begin[i] &&
+                      l->window.pads_end[i] == want->pads_end[i],
+                  "%s, axis %d", l->op, i);
+}
+
+static void add_ints(graph_node *node, const char *name, int count, const int64_t *ints) {
+    cr_assert(graph_add_attr_ints(node, name, ints, (size_t)count));
+}
+
+/* Conv of 10 to 5 rows needs (5 - 1) * 2 + 3 - 10 = 1 row of padding, which SAME_UPPER puts last.
+ */
+Test(plan, layers_tell_their_windows_and_inputs) {
+    network n;
+    graph_node *node;
+    cnn_summary *summary;
+    cnn_error err;
+    network_begin(&n, 5);
+    int x = network_input(&n, &SHAPE(1, 4, 10, 10));
+    int conv = network_node(&n, "Conv", &node, 2, x, network_weights(&n, &SHAPE(8, 2, 3, 3), 1));
+    cr_assert(graph_add_attr_int(node, "group", 2));
+    add_attr_string(node, "auto_pad", "SAME_UPPER");
+    add_ints(node, "strides", 2, (int64_t[]){2, 2});
+    int up = network_node(&n, "ConvTranspose", &node, 2, conv,
+                          network_weights(&n, &SHAPE(8, 3, 2, 2), 1));
+    add_ints(node, "strides", 2, (int64_t[]){2, 2});
+    int pool = network_node(&n, "MaxPool", &node, 1, up);
+    add_ints(node, "kernel_shape", 2, (int64_t[]){2, 3});
+    add_ints(node, "dilations", 2, (int64_t[]){1, 2});
+    add_ints(node, "pads", 4, (int64_t[]){0, 2, 1, 2});
+    network_output(&n, network_node(&n, "Add", NULL, 2, pool, up));
+    cnn_runtime *rt = make_runtime(NULL, 1);
+    cnn_model *model = network_model(&n, rt);
+    cr_assert_eq(cnn_summary_create(model, NULL, &summary, &err), CNN_OK, "%s", err.message);
+    const cnn_layer *l = summary->layers;
+    expect_window(&l[0], &(cnn_window){2, {3, 3}, {2, 2}, {1, 1}, {0, 0}, {1, 1}, 2});
+    expect_window(&l[1], &(cnn_window){2, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, 1});
+    expect_window(&l[2], &(cnn_window){2, {2, 3}, {1, 1}, {1, 2}, {0, 2}, {1, 2}, 0});
+    expect_window(&l[3], &(cnn_window){0});
+    cr_assert_eq(l[0].input_count, 1, "the weight is a constant");
+    cr_assert_str_eq(l[0].inputs[0], cnn_model_input(model, 0).name);
+    cr_assert_eq(l[3].input_count, 2);
+    cr_assert_str_eq(l[3].inputs[0], l[2].output.name);
+    cr_assert_str_eq(l[3].inputs[1], l[1].output.name);
+    cnn_summary_free(summary);
+    cnn_model_free(model);
+    cnn_runtime_free(rt);
+}
+
+/* Options of later versions are not passed over in silence. */
+Test(plan, reserved_options_are_zero) {
+    cnn_plan *plan = NULL;
+    cnn_error err;
+    network n;
+    network_begin(&n, 5);
+    int x = network_input(&n, &SHAPE(2, 8));
+    network_output(&n, network_node(&n, "Relu", NULL, 1, x));
+    cnn_runtime *rt = make_runtime(NULL, 1), *none = NULL;
+    cnn_model *model = network_model(&n, rt);
+    cnn_runtime_options runtime = {.reserved = {[7] = 1}};
+    cnn_plan_options options = {.reserved = {1}};
+    cr_assert_eq(cnn_plan_create(model, &options, &plan, &err), CNN_INVALID_ARGUMENT);
+    cr_assert(!plan && strstr(err.message, "zero"), "%s", err.message);
+    cr_assert_eq(cnn_runtime_create(&runtime, &none, &err), CNN_INVALID_ARGUMENT);
+    cr_assert(!none && strstr(err.message, "zero"), "%s", err.message);
+    cnn_model_free(model);
+    cnn_runtime_free(rt);
 }
 
 /* The layer with the parameters, not the sum behind it. */
