@@ -147,7 +147,7 @@ typedef struct cnn_runtime_options {
 /*
  * Starts the threads; `options` may be NULL. CNN_INVALID_ARGUMENT for a number out of range or an
  * unknown instruction set, CNN_UNSUPPORTED for one that the machine lacks, CNN_IO for a tuning file
- * that cannot be read or is none.
+ * that cannot be read, is none, or is not there and cannot be made.
  */
 cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **out,
                               cnn_error *err);
@@ -159,6 +159,8 @@ int cnn_runtime_threads(const cnn_runtime *rt);
 const char *cnn_runtime_threads_origin(const cnn_runtime *rt);
 /* Name of the instruction set in use. */
 const char *cnn_runtime_isa(const cnn_runtime *rt);
+/* CNN_IO if what was measured so far could not all be written to the tuning file; else CNN_OK. */
+cnn_status cnn_runtime_tuning_status(const cnn_runtime *rt, cnn_error *err);
 
 typedef void cnn_task_fn(void *arg);
 /*

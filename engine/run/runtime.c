@@ -54,6 +54,10 @@ const char *cnn_runtime_isa(const cnn_runtime *rt) {
     return rt->kernels->isa;
 }
 
+cnn_status cnn_runtime_tuning_status(const cnn_runtime *rt, cnn_error *err) {
+    return rt->tuning ? tuning_status(rt->tuning, err) : CNN_OK;
+}
+
 cnn_status cnn_runtime_submit(cnn_runtime *rt, cnn_task_fn *fn, void *arg, cnn_error *err) {
     if (!pool_submit(rt->pool, fn, arg))
         return cnn_fail(err, CNN_OVERLOADED, "the queue is full: %zu tasks wait",

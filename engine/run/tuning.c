@@ -26,6 +26,7 @@ struct tuning {
     pthread_mutex_t lock; /* guards what follows */
     entry *entries;
     size_t count, capacity;
+    int write_errno; /* of the last attempt; 0: it worked */
 };
 
 /* The first processor's name as the kernel has it. */
@@ -76,7 +77,8 @@ static void read_entries(tuning *t, FILE *f) {
             put(t, isa, layer, choice);
 }
 
-static cnn_status read_file(tuning *t, cnn_error *err) {
+/* Sets *known if the file is one of this CPU. */
+static cnn_status read_file(tuning *t, bool *known, cnn_error *err) {
     char line[MAX_LINE] = "";
     FILE *f = fopen(t->path, "re");
     if (!f && errno == ENOENT) return CNN_OK;
@@ -85,7 +87,8 @@ static cnn_status read_file(tuning *t, cnn_error *err) {
     int reason = errno;
     line[strcspn(line, "\n")] = 0;
     bool ours = read && strncmp(line, HEADER, strlen(HEADER)) == 0;
-    if (ours && strcmp(line, t->header) == 0) read_entries(t, f);
+    *known = ours && strcmp(line, t->header) == 0;
+    if (*known) read_entries(t, f);
     if (f) fclose(f);
     if (failed) return cnn_fail(err, CNN_IO, "tuning file %.300s: %s", t->path, strerror(reason));
     if (read && !ours)
@@ -105,20 +108,31 @@ static bool write_entries(const tuning *t, FILE *f) {
 
 /* By way of a second file, of which no other process knows, so that whoever reads or writes
  * meanwhile finds a whole one. */
-static void write_file(const tuning *t) {
-    char *path = NULL;
-    if (asprintf(&path, "%s.XXXXXX", t->path) < 0) return;
+static bool replace_file(const tuning *t, char *path) {
     int fd = mkostemp(path, O_CLOEXEC);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    if (f) {
-        bool ok = fchmod(fd, 0644) == 0 && write_entries(t, f);
-        ok = fclose(f) == 0 && ok;
-        if (!ok || rename(path, t->path) != 0) remove(path);
-    } else if (fd >= 0) {
-        close(fd);
-        remove(path);
-    }
+    if (!f && fd >= 0) close(fd);
+    bool ok = f && fchmod(fd, 0644) == 0 && write_entries(t, f);
+    ok = (!f || fclose(f) == 0) && ok && rename(path, t->path) == 0;
+    int reason = errno;
+    if (!ok && fd >= 0) remove(path);
+    errno = reason;
+    return ok;
+}
+
+static void write_file(tuning *t) {
+    char *path = NULL;
+    bool ok = asprintf(&path, "%s.XXXXXX", t->path) >= 0 && replace_file(t, path);
+    t->write_errno = ok ? 0 : errno ? errno : EIO;
     free(path);
+}
+
+static cnn_status open_file(tuning *t, cnn_error *err) {
+    bool known = false;
+    cnn_status status = read_file(t, &known, err);
+    if (status != CNN_OK || known) return status;
+    write_file(t);
+    return tuning_status(t, err);
 }
 
 /* ---- in and out ---- */
@@ -133,7 +147,7 @@ cnn_status tuning_create(const char *path, tuning **out, cnn_error *err) {
     cnn_status status = CNN_OK;
     if (path) {
         t->path = strdup(path);
-        status = t->path ? read_file(t, err) : cnn_fail_memory(err, strlen(path) + 1);
+        status = t->path ? open_file(t, err) : cnn_fail_memory(err, strlen(path) + 1);
     }
     if (status == CNN_OK)
         *out = t;
@@ -163,4 +177,13 @@ void tuning_add(tuning *t, const char *isa, const char *layer, int choice) {
     put(t, isa, layer, choice);
     if (t->path) write_file(t);
     pthread_mutex_unlock(&t->lock);
+}
+
+cnn_status tuning_status(tuning *t, cnn_error *err) {
+    pthread_mutex_lock(&t->lock);
+    int reason = t->write_errno;
+    pthread_mutex_unlock(&t->lock);
+    if (reason == 0) return CNN_OK;
+    return cnn_fail(err, CNN_IO, "tuning file %.300s cannot be written: %s", t->path,
+                    strerror(reason));
 }

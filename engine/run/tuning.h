@@ -16,8 +16,8 @@
 typedef struct tuning tuning;
 
 /*
- * `path` NULL: no file. A file that does not exist yet is made when the first choice is added;
- * CNN_IO if it exists and cannot be read, or is no file of ours.
+ * `path` NULL: no file. One that does not exist yet, is empty or of another CPU is begun at once.
+ * CNN_IO if that does not work, if it cannot be read, or is no file of ours.
  */
 cnn_status tuning_create(const char *path, tuning **out, cnn_error *err);
 void tuning_free(tuning *t);
@@ -25,7 +25,9 @@ void tuning_free(tuning *t);
 /* The choice for that layer; -1: none is known. */
 int tuning_find(tuning *t, const char *isa, const char *layer);
 /* `choice`: 0 to 999. Kept, and the file rewritten; what cannot be written is forgotten with the
- * process. */
+ * process, and tuning_status says so. */
 void tuning_add(tuning *t, const char *isa, const char *layer, int choice);
+/* CNN_IO if the file could not be rewritten the last time; else CNN_OK. */
+cnn_status tuning_status(tuning *t, cnn_error *err);
 
 #endif

@@ -90,6 +90,13 @@ cnn_runtime_options cli_runtime_options(int64_t threads, const char *tune) {
                                  .tuning_file = on && strcmp(tune, "on") != 0 ? tune : NULL};
 }
 
+/* What is not remembered is measured again the next time, no more: the status stays. */
+static int warn_of_tuning(const cnn_runtime *rt, int status) {
+    cnn_error err;
+    if (cnn_runtime_tuning_status(rt, &err) != CNN_OK) cli_fail(status, "%s", err.message);
+    return status;
+}
+
 int cli_with_runtime(const option_set *set, int argc, char **argv, void *values,
                      const int64_t *threads, char *const *tune, cli_body_fn *body) {
     option_list arguments = {0};
@@ -100,7 +107,7 @@ int cli_with_runtime(const option_set *set, int argc, char **argv, void *values,
     if (outcome == OPTIONS_OK) {
         cnn_runtime_options how = cli_runtime_options(threads ? *threads : 0, tune ? *tune : NULL);
         if (cnn_runtime_create(&how, &rt, &err) == CNN_OK)
-            status = body(rt, values, &arguments);
+            status = warn_of_tuning(rt, body(rt, values, &arguments));
         else
             cli_fail(CLI_USAGE, "%s", err.message);
         cnn_runtime_free(rt);

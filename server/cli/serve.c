@@ -81,7 +81,8 @@ static int start_runtime(app *a, const serve_values *v) {
     options.queue = (int)v->queue;
     cnn_error err;
     if (cnn_runtime_create(&options, &a->runtime, &err) == CNN_OK) return CLI_OK;
-    bool wrong = err.status == CNN_INVALID_ARGUMENT || err.status == CNN_NOT_FOUND;
+    bool wrong =
+        err.status == CNN_INVALID_ARGUMENT || err.status == CNN_NOT_FOUND || err.status == CNN_IO;
     return cli_fail(wrong ? CLI_USAGE : CLI_FAILED, "%s", err.message);
 }
 

@@ -142,3 +142,45 @@ Test(tuning, touches_no_file_of_others) {
     cr_assert_str_eq(text, "precious\n");
     cr_assert_eq(tuning_create("/tmp", &t, &err), CNN_IO);
 }
+
+static void expect_unwritable(const char *file, const char *reason) {
+    tuning *t = NULL;
+    cnn_error err;
+    cr_assert_eq(tuning_create(file, &t, &err), CNN_IO, "%s", file);
+    cr_assert(strstr(err.message, file) && strstr(err.message, reason), "%s", err.message);
+    cr_assert_null(t);
+}
+
+Test(tuning, refuses_a_file_that_cannot_be_made) {
+    expect_unwritable("/nonexistent/tuning", "cannot be written: No such file or directory");
+    expect_unwritable("/proc/tuning", "cannot be written");
+    expect_unwritable("/tmp", "Is a directory");
+}
+
+Test(tuning, is_begun_at_once) {
+    char text[512];
+    tuning *t = open_file();
+    cr_assert_eq(tuning_status(t, NULL), CNN_OK);
+    tuning_free(t);
+    read_text(text, sizeof text);
+    cr_assert_eq(strncmp(text, "cnnserve tuning 1 on ", 21), 0, "%s", text);
+}
+
+/* A file that can only be read serves, and says so once something new is to be remembered. */
+Test(tuning, tells_what_could_not_be_written) {
+    char folder[] = "/tmp/test_tuning_folderXXXXXX";
+    cnn_error err;
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/file", folder);
+    tuning *t = open_file();
+    tuning_add(t, "avx2", "a", 4);
+    cr_assert_eq(tuning_status(t, NULL), CNN_OK);
+    remove(path);
+    rmdir(folder);
+    tuning_add(t, "avx2", "b", 2);
+    cr_assert_eq(tuning_status(t, &err), CNN_IO);
+    cr_assert(strstr(err.message, "cannot be written: No such file or directory"), "%s",
+              err.message);
+    cr_assert_eq(tuning_find(t, "avx2", "b"), 2, "it serves this process all the same");
+    tuning_free(t);
+}
