@@ -85,7 +85,9 @@ static const option_set options = {
     .about =
         "Classifies images (JPEG, PNG, WebP). A folder stands for the images in it and below:\n"
         "files whose names end in .jpg, .jpeg, .jpe, .png or .webp, and files that begin like\n"
-        "one of these formats. Hidden files and folders and links to folders are skipped.\n"
+        "one of these formats. Hidden files and folders and links to folders are skipped. - "
+        "stands\n"
+        "for standard input, ./- for a file of that name.\n"
         "\n" CLI_MODEL_HELP "\n\n"
         "With --features text prints statistics of each feature map; csv refuses it. --pictures\n"
         "names files IMAGE.TENSOR.png and IMAGE.cam.png; what cannot be in a name becomes _. The\n"
@@ -121,11 +123,22 @@ static bool is_image(const char *path, bool folder) {
     return !folder && (is_image_name(path) || begins_as_image(path));
 }
 
+static bool is_stdin(const char *path) {
+    return strcmp(path, "-") == 0;
+}
+
 /* Files that are named are taken whatever their name. */
 static bool find_images(char *const *arguments, size_t count, path_list *images, char *message,
                         size_t size) {
+    bool with_stdin = false;
     for (size_t i = 0; i < count; i++) {
-        if (path_is_folder(arguments[i])) {
+        bool twice = with_stdin && is_stdin(arguments[i]);
+        with_stdin = with_stdin || is_stdin(arguments[i]);
+        if (twice) {
+            snprintf(message, size, "'-' is given twice, but standard input is read only once");
+            return false;
+        }
+        if (!is_stdin(arguments[i]) && path_is_folder(arguments[i])) {
             if (!files_walk(arguments[i], is_image, images, message, size)) return false;
         } else if (!path_list_add(images, arguments[i])) {
             snprintf(message, size, "out of memory");
@@ -187,7 +200,8 @@ static void classify_file(void *arg) {
     job *j = arg;
     char message[300];
     size_t size;
-    void *bytes = file_read(j->path, &size, message, sizeof message);
+    void *bytes = is_stdin(j->path) ? stdin_read(&size, message, sizeof message)
+                                    : file_read(j->path, &size, message, sizeof message);
     if (bytes)
         classify_bytes(j, bytes, size);
     else
@@ -222,19 +236,20 @@ static bool finish_job(batch *b, size_t index, progress *bar) {
     return !j->failed;
 }
 
-/* Classifies and prints every image; false if one failed. */
+/* Classifies and prints every image, until the output cannot be written; false if one failed. */
 static bool run_batch(batch *b, cnn_runtime *rt, const path_list *images) {
+    size_t started = 0, finished = 0;
     bool good = true;
     progress bar;
     progress_begin(&bar, images->count);
     fputs(entry_head(b->format), stdout);
-    for (size_t i = 0; i < images->count; i++) {
-        if (i >= b->window) good &= finish_job(b, i - b->window, &bar);
-        start_job(b, rt, i, images->items[i]);
+    while (started < images->count && !ferror(stdout)) {
+        if (started - finished == b->window) good &= finish_job(b, finished++, &bar);
+        start_job(b, rt, started, images->items[started]);
+        started++;
     }
-    size_t left = images->count < b->window ? images->count : b->window;
-    for (size_t i = images->count - left; i < images->count; i++)
-        good &= finish_job(b, i, &bar);
+    while (finished < started)
+        good &= finish_job(b, finished++, &bar);
     progress_hide(&bar);
     return good;
 }
@@ -260,8 +275,6 @@ static int classify_images(const model_query *query, cnn_runtime *rt, const clas
     for (size_t i = 0; i < b.window; i++)
         buffer_free(&b.jobs[i].entry);
     free(b.jobs);
-    if (fflush(stdout) != 0)
-        return cli_fail(CLI_FAILED, "the output cannot be written: %s", strerror(errno));
     return good ? CLI_OK : CLI_FAILED;
 }
 

@@ -8,13 +8,15 @@
 #include "common/names.h"
 #include "models/models.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 static const cli_command commands[] = {
     {"serve", "[options]", "serve the built-in models, or those given (the default)", cli_serve},
-    {"classify", "MODEL IMAGE...", "classify image files, or folders of them", cli_classify},
+    {"classify", "MODEL IMAGE...", "classify image files, folders of them or, as -, standard input",
+     cli_classify},
     {"inspect", "MODEL", "layer table: name, op, output shape, parameters, MACs", cli_inspect},
     {"bench", "MODEL", "latency, and the time of each layer", cli_bench},
     {"verify", "DIR...", "run ONNX test folders and compare the outputs", cli_verify},
@@ -67,7 +69,7 @@ static int unknown_command(const char *name) {
                     names_suggest(name, commands, COMMANDS, command_name_at, near, sizeof near));
 }
 
-int cli_run(int argc, char **argv) {
+static int run_command(int argc, char **argv) {
     const char *first = argc > 1 ? argv[1] : "";
     if (strcmp(first, "--version") == 0) {
         printf("cnnserve %s\n", cnn_version());
@@ -81,6 +83,20 @@ int cli_run(int argc, char **argv) {
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, first) == 0) return commands[i].run(argc - 1, argv + 1);
     return unknown_command(first);
+}
+
+/* Output that is not all where it should be is a failure, whatever came before: a full disk. */
+static int check_output(int status) {
+    bool failed = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) == 0 && !failed) return status;
+    cli_fail(status, "the output cannot be written%s%s", errno ? ": " : "",
+             errno ? strerror(errno) : "");
+    return status ? status : CLI_FAILED;
+}
+
+int cli_run(int argc, char **argv) {
+    return check_output(run_command(argc, argv));
 }
 
 cnn_runtime_options cli_runtime_options(int64_t threads, const char *tune) {

@@ -1,4 +1,4 @@
-/* Walking folders and reading files, for classify and verify. */
+/* Walking folders and reading files and standard input, for classify and verify. */
 #include "cli/files.h"
 
 #include <dirent.h>
@@ -10,6 +10,8 @@
 
 /* Depth of folders below which nothing is looked for. */
 #define FILES_MAX_DEPTH 64
+
+#define STDIN_FIRST_BYTES ((size_t)64 << 10)
 
 bool path_list_add(path_list *list, const char *path) {
     if ((list->count & (list->count - 1)) == 0) { /* full at powers of two */
@@ -155,4 +157,32 @@ void *file_read(const char *path, size_t *bytes, char *message, size_t size) {
     fclose(file);
     errno = reason;
     return content;
+}
+
+/* One byte more than is allowed, so that too much is seen. */
+void *stdin_read(size_t *bytes, char *message, size_t size) {
+    char *content = NULL;
+    size_t used = 0, capacity = 0, got = 1;
+    while (got > 0 && used <= FILES_MAX_BYTES) {
+        if (used == capacity) {
+            capacity = capacity ? 2 * capacity : STDIN_FIRST_BYTES;
+            char *larger = realloc(content, capacity);
+            if (!larger) break;
+            content = larger;
+        }
+        got = fread(content + used, 1, capacity - used, stdin);
+        used += got;
+    }
+    if (got == 0 && !ferror(stdin) && used <= FILES_MAX_BYTES) {
+        *bytes = used;
+        return content;
+    }
+    const char *reason = ferror(stdin) ? strerror(errno) : "out of memory";
+    if (used > FILES_MAX_BYTES)
+        snprintf(message, size, "it is larger than %zu bytes", FILES_MAX_BYTES);
+    else
+        snprintf(message, size, "%s", reason);
+    errno = 0;
+    free(content);
+    return NULL;
 }

@@ -36,6 +36,8 @@ bool files_list(const char *folder, files_wanted_fn *wanted, path_list *list, ch
 
 /* The whole file, to be freed; NULL: `message` says why, and errno too where it is the reason. */
 void *file_read(const char *path, size_t *bytes, char *message, size_t size);
+/* The same of standard input, up to its end. */
+void *stdin_read(size_t *bytes, char *message, size_t size);
 /* "folder/name", to be freed; NULL: out of memory. */
 char *path_join(const char *folder, const char *name);
 /* Also true for a symbolic link to one. */

@@ -14,6 +14,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -157,6 +158,50 @@ class Program(Case):
         self.check_usage("too many arguments; usage: cnnserve inspect [options] MODEL", "inspect", "digits", "b")
         self.check_usage("--top must be a whole number from 0 to 1000000, not '-1'", "classify", "--top=-1", "digits",
                          "x.png")
+
+
+class Output(Case):
+    """What cannot be written is a failure with one line, in every subcommand."""
+
+    def run_into(self, target, *arguments):
+        with open(target, "wb") as out:
+            done = subprocess.run([PROGRAM, *map(str, arguments)], stdout=out, stderr=subprocess.PIPE, timeout=TIMEOUT)
+        return done.returncode, done.stderr.decode()
+
+    def test_full_disk(self):
+        picture, case = self.write("line.png", line_png()), self.folder / "case"
+        self.write("case/model.onnx", relu_model(2))
+        for name in "input_0.pb", "output_0.pb":
+            self.write(f"case/test_data_set_0/{name}", tensor("x", 1, 2))
+        for i in range(600):
+            self.write(f"many/{i}.png", b"")
+        commands = [["--version"], ["--help"], ["inspect", "digits"], ["inspect", "--json", "cifar10"],
+                    ["bench", "--iterations", "1", "digits"], ["bench", "--iterations", "1", "--json", "digits"],
+                    ["verify", case], ["classify", "digits", picture],
+                    ["classify", "line-detector", "--features", "*", "--format", "json", picture],
+                    ["classify", "digits", "--format", "csv", self.folder / "many"]]
+        commands += [[name, "--help"] for name in ("serve", "classify", "inspect", "bench", "verify", "healthcheck")]
+        for command in commands:
+            status, error = self.run_into("/dev/full", *command)
+            self.assertEqual(status, 1, command)
+            self.assertRegex(error, r"^cnnserve: the output cannot be written(: No space left on device)?\n$", command)
+
+    def test_closed_output(self):
+        done = subprocess.run(f"exec '{PROGRAM}' --version >&-", shell=True, stderr=subprocess.PIPE, timeout=TIMEOUT)
+        self.assertEqual((done.returncode, done.stderr.decode()),
+                         (1, "cnnserve: the output cannot be written: Bad file descriptor\n"))
+
+    def test_closed_pipe(self):
+        picture = self.write("line.png", line_png(300, 300))
+        command = [PROGRAM, "classify", "line-detector", "--features", "*", "--format", "json", picture]
+        for restore, status in (True, -signal.SIGPIPE), (False, 1):
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, restore_signals=restore)
+            process.stdout.read(10)
+            process.stdout.close()
+            error = process.stderr.read().decode()
+            process.stderr.close()
+            self.assertEqual(process.wait(TIMEOUT), status)
+            self.assertRegex(error, r"^(cnnserve: the output cannot be written(: Broken pipe)?\n)?$")
 
 
 class LineDetector(Case):
@@ -333,6 +378,24 @@ class Classify(Case):
         path = self.write("a.png", line_png())
         lines = self.check("classify", "digits", "--top", "3", path).splitlines()
         self.assertEqual((len(lines), lines[0]), (4, f"{path}  (png, 8x8)"))
+
+    def test_standard_input(self):
+        def run_with(content, *arguments):
+            return subprocess.run([PROGRAM, "classify", "digits", "--format", "json", *arguments], input=content,
+                                  capture_output=True, timeout=TIMEOUT, cwd=self.folder)
+        path = self.write("a.png", line_png())
+        self.write("-/inner.png", line_png())
+        entry, = self.entries("digits", path)
+        done = run_with(line_png(), "-")
+        self.assertEqual(json.loads(done.stdout), {**entry, "image": {**entry["image"], "name": "-"}})
+        large = run_with(b"\xff\xd8" + bytes(3 << 20), "-", path)
+        self.assertEqual([json.loads(line).get("code") for line in large.stdout.splitlines()], ["undecodable_image", None])
+        self.assertEqual((large.returncode, run_with(b"", "-").returncode), (1, 1))
+        self.assertEqual([json.loads(line)["image"]["name"] for line in run_with(b"", "./-").stdout.splitlines()],
+                         ["./-/inner.png"])
+        twice = run_with(line_png(), "-", "-")
+        self.assertEqual((twice.returncode, twice.stderr),
+                         (2, b"cnnserve: '-' is given twice, but standard input is read only once\n"))
 
     def test_top(self):
         path = self.write("a.png", line_png())
