@@ -6,6 +6,7 @@
  */
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/running.h"
 #include "common/clock.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 #define DEFAULT_HOST "127.0.0.1"
 #define DEFAULT_PORT "8080"
 #define DEFAULT_PATH "/readyz"
+#define SERVERS_MAX  16 /* that are told apart */
 
 typedef struct healthcheck_values {
     int64_t timeout_ms;
@@ -40,9 +42,11 @@ static const option_def defs[] = {
 static const option_set options = {
     .usage = "cnnserve healthcheck [options] [URL]",
     .about =
-        "Exits with 0 if URL answers 200, else with 1. Without a path it asks for /readyz, and\n"
-        "without URL http://127.0.0.1:8080/readyz; CNNSERVE_HOST and CNNSERVE_PORT replace host\n"
-        "and port.",
+        "Exits with 0 if URL answers 200, else with 1. Without a path it asks for /readyz.\n\n"
+        "Without URL it asks the server that runs here, at the address where that listens,\n"
+        "however it was given: a process of this program with the same CNNSERVE_HOST and\n"
+        "CNNSERVE_PORT in its environment as here. Without one it asks http://127.0.0.1:8080, or\n"
+        "what these two say. Where several servers run, give the URL.",
     .defs = defs,
     .count = 1,
     .max_arguments = 1,
@@ -62,8 +66,9 @@ static bool is_port(const char *text) {
            strlen(text) < sizeof((target *)0)->port;
 }
 
-/* A server told to listen on every address is asked on the loopback one. */
-static void target_default(target *out) {
+/* Where the configuration in the environment says. A server told to listen on every address is
+ * asked on the loopback one. */
+static void target_configured(target *out) {
     const char *host = getenv("CNNSERVE_HOST"), *port = getenv("CNNSERVE_PORT");
     if (!host || !host[0] || strcmp(host, "0.0.0.0") == 0)
         host = DEFAULT_HOST;
@@ -73,6 +78,39 @@ static void target_default(target *out) {
     snprintf(out->port, sizeof out->port, "%s", port && is_port(port) ? port : DEFAULT_PORT);
     snprintf(out->path, sizeof out->path, DEFAULT_PATH);
     out->ipv6 = strchr(out->host, ':') != NULL;
+}
+
+static bool is_at(const running_server *server, const target *at) {
+    return strcmp(server->host, at->host) == 0 && strcmp(server->port, at->port) == 0;
+}
+
+static int fail_ambiguous(const running_server *servers, size_t count) {
+    char list[SERVERS_MAX * 80] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool ipv6 = strchr(servers[i].host, ':') != NULL;
+        used +=
+            (size_t)snprintf(list + used, sizeof list - used, "%s http://%s%s%s:%s", i ? "," : "",
+                             ipv6 ? "[" : "", servers[i].host, ipv6 ? "]" : "", servers[i].port);
+    }
+    return cli_fail(CLI_FAILED, "several servers run here, give the URL of one:%s", list);
+}
+
+/* The server that runs here; of several the one at the configured address, which is also asked if
+ * none is found. */
+static int target_default(target *out) {
+    running_server servers[SERVERS_MAX];
+    size_t count = running_servers(servers, SERVERS_MAX);
+    target_configured(out);
+    for (size_t i = 0; i < count; i++)
+        if (is_at(&servers[i], out)) return CLI_OK;
+    if (count > 1) return fail_ambiguous(servers, count);
+    if (count == 1) {
+        snprintf(out->host, sizeof out->host, "%s", servers[0].host);
+        snprintf(out->port, sizeof out->port, "%s", servers[0].port);
+        out->ipv6 = strchr(out->host, ':') != NULL;
+    }
+    return CLI_OK;
 }
 
 /* Copies `length` bytes of printable ASCII without spaces; false if they are not, or too many. */
@@ -188,10 +226,9 @@ int cli_healthcheck(int argc, char **argv) {
     const char *url = arguments.count ? arguments.items[0] : NULL;
     options_free(&options, &values, &arguments);
     if (outcome != OPTIONS_OK) return outcome == OPTIONS_HELP ? CLI_OK : CLI_USAGE;
-    if (!url)
-        target_default(&to);
-    else if (!target_parse(url, &to))
+    if (url && !target_parse(url, &to))
         return cli_fail(CLI_USAGE, "'%.200s' is no URL of the form http://HOST:PORT/PATH", url);
+    if (!url && target_default(&to) != CLI_OK) return CLI_FAILED;
     int64_t deadline = now_ms() + values.timeout_ms;
     int fd = open_connection(&to, deadline);
     if (fd < 0) return cli_fail(CLI_FAILED, "no server answers at %s port %s", to.host, to.port);

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -733,6 +734,51 @@ class Healthcheck(Case):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
             self.assertEqual(self.status("--timeout-ms", "200", f"http://127.0.0.1:{port}/readyz"), 1)
+
+    def start(self, *options, env=None):
+        """A server on a free port; returns its process and that port."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("CNNSERVE_")}
+        server = subprocess.Popen([PROGRAM, *options], stderr=subprocess.PIPE, text=True, env={**clean, **(env or {})})
+        self.addCleanup(server.stderr.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.terminate)
+        for line in server.stderr:
+            if found := re.search(r"ready on http://[^ ]*:(\d+) ", line):
+                return server, found.group(1)
+        self.fail("no server")
+
+    def test_the_server_that_runs_here(self):
+        # Servers of other tests run beside this one: the host tells them apart.
+        free = socket.create_server(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        env = {"CNNSERVE_HOST": "127.0.0.1", "CNNSERVE_PORT": str(port)}
+        self.assertEqual(self.status(env=env), 1)
+        config = self.write("c.json", '{"port": 0, "host": "127.0.0.1"}')
+        server, first = self.start("--port", "0", env=env)
+        self.assertNotEqual(first, str(port))
+        self.assertEqual(self.status(env=env), 0)
+        self.assertEqual(self.status(env={**env, "CNNSERVE_PORT": "1"}), 1)
+        self.start("serve", "--host", "0.0.0.0", "--port", "0", "--config", config, env=env)
+        done = run("healthcheck", env=env)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr.decode(), r"^cnnserve: several servers run here, give the URL of one: "
+                                               r"http://127\.0\.0\.1:\d+, http://127\.0\.0\.1:\d+\n$")
+        self.start(env=env)  # now one is where the environment says
+        self.assertEqual(self.status(env=env), 0)
+
+    def test_config_file_and_ipv6(self):
+        env = {"CNNSERVE_HOST": "localhost", "CNNSERVE_PORT": "2"}
+        config = self.write("c.json", '{"log-level": "warn"}')
+        server, _ = self.start("--config", config, "--host", "::" if socket.has_ipv6 else "0.0.0.0", "--port", "0", env=env)
+        self.assertEqual(self.status(env=env), 0)
+        server.send_signal(signal.SIGSTOP)
+        self.assertEqual(self.status("--timeout-ms", "200", env=env), 1)
+        server.send_signal(signal.SIGCONT)
+
+    def test_links_of_kubernetes(self):
+        port = self.serve(200)
+        self.assertEqual(self.status(f"http://127.0.0.1:{port}", env={"CNNSERVE_PORT": "tcp://10.0.0.1:8080"}), 0)
 
     def test_wrong_urls(self):
         for url in "https://x/", "127.0.0.1:80", "http://", "http://a:0/", "http://a:x/", "http://a b/", "http://[::1/":
