@@ -17,8 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MESSAGE_SIZE 700
+/* Names the data of the tests, to which the program is started as to everyone. */
+#define TEST_DATA "CNNSERVE_TEST_DATA"
 
 /* ---- values ------------------------------------------------------------------------------- */
 
@@ -307,16 +310,102 @@ static bool set_fallbacks(parse *p) {
     return true;
 }
 
-static const char *environment_value(const option_def *def) {
-    char name[80] = "CNNSERVE_";
-    size_t at = strlen(name);
-    for (const char *c = def->name; *c && at + 1 < sizeof name; c++)
+#define VARIABLE_PREFIX "CNNSERVE_"
+#define VARIABLE_MAX    80
+
+/* "max-body" -> "CNNSERVE_MAX_BODY"; returns `name`, of VARIABLE_MAX bytes. */
+static const char *variable_of(const option_def *def, char *name) {
+    size_t at = (size_t)snprintf(name, VARIABLE_MAX, VARIABLE_PREFIX);
+    for (const char *c = def->name; *c && at + 1 < VARIABLE_MAX; c++)
         name[at++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
     name[at] = '\0';
-    const char *value = getenv(name);
-    /* Kubernetes gives the containers beside a service called cnnserve CNNSERVE_PORT=tcp://... */
-    if (value && def->type == OPTION_INT && strncmp(value, "tcp://", 6) == 0) return NULL;
+    return name;
+}
+
+static bool is_link_value(const char *value) {
+    return strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0 ||
+           strncmp(value, "sctp://", 7) == 0;
+}
+
+/* Kubernetes gives the containers beside a service called cnnserve CNNSERVE_PORT=tcp://... */
+static const char *environment_value(const option_def *def) {
+    char name[VARIABLE_MAX];
+    const char *value = getenv(variable_of(def, name));
+    if (value && def->type == OPTION_INT && is_link_value(value)) return NULL;
     return value && value[0] ? value : NULL;
+}
+
+/*
+ * True for a variable that Kubernetes makes for a service called cnnserve or cnnserve-SOMETHING:
+ * [SOMETHING_]SERVICE_HOST, SERVICE_PORT[_NAME], PORT=tcp://..., PORT_80_TCP[_ADDR|_PORT|_PROTO].
+ */
+static bool is_service_link(const char *name, const char *value) {
+    static const char *const kinds[] = {"_TCP", "_UDP", "_SCTP"};
+    const char *service = strstr(name, "SERVICE_"), *port = strstr(name, "PORT_");
+    size_t length = strlen(name);
+    if (service && (strcmp(service, "SERVICE_HOST") == 0 ||
+                    strncmp(service, "SERVICE_PORT", strlen("SERVICE_PORT")) == 0))
+        return true;
+    const char *kind = port ? port + 5 + strspn(port + 5, "0123456789") : "";
+    for (size_t i = 0; port && kind > port + 5 && i < 3; i++) {
+        size_t end = strlen(kinds[i]);
+        if (strncmp(kind, kinds[i], end) == 0 && (kind[end] == '\0' || kind[end] == '_'))
+            return true;
+    }
+    return length >= 4 && strcmp(name + length - 4, "PORT") == 0 && is_link_value(value);
+}
+
+static const option_def *find_variable(const option_set *set, const char *name) {
+    char variable[VARIABLE_MAX];
+    for (size_t i = 0; i < set->count; i++)
+        if (strcmp(variable_of(&set->defs[i], variable), name) == 0) return &set->defs[i];
+    return NULL;
+}
+
+/* The option whose variable was perhaps meant; NULL: none is near. */
+static const option_def *nearest_option(const option_set *set, const char *suffix) {
+    char name[VARIABLE_MAX];
+    const char *near[1];
+    snprintf(name, sizeof name, "%.*s", VARIABLE_MAX - 1, suffix);
+    for (char *c = name; *c; c++)
+        *c = *c == '_' ? '-' : (char)tolower((unsigned char)*c);
+    if (names_near(name, set->defs, set->count, def_name_at, near, 1) == 0) return NULL;
+    for (size_t i = 0; i < set->count; i++)
+        if (set->defs[i].name == near[0]) return &set->defs[i];
+    return NULL;
+}
+
+static void review_variable(const option_set *set, const char *name, const char *value,
+                            options_note_fn *note) {
+    char sentence[MESSAGE_SIZE], near[VARIABLE_MAX];
+    const char *suffix = name + strlen(VARIABLE_PREFIX);
+    const option_def *def = find_variable(set, name);
+    bool link = is_service_link(suffix, value);
+    if (def ? !link || def->type != OPTION_INT : link) return;
+    const option_def *meant = def ? NULL : nearest_option(set, suffix);
+    if (def)
+        snprintf(sentence, sizeof sentence,
+                 "%s=%.100s is a link that Kubernetes made for a service, no value of --%s, and is "
+                 "not heeded; enableServiceLinks: false leaves such links out",
+                 name, value, def->name);
+    else
+        snprintf(sentence, sizeof sentence,
+                 "the environment variable %.100s is none of this program's%s%s%s", name,
+                 meant ? "; did you mean " : "", meant ? variable_of(meant, near) : "",
+                 meant ? "?" : "; --help lists the options");
+    note(!def, sentence);
+}
+
+void options_review_environment(const option_set *set, options_note_fn *note) {
+    char name[256];
+    for (char **entry = environ; *entry; entry++) {
+        const char *equals = strchr(*entry, '=');
+        if (!equals || (size_t)(equals - *entry) >= sizeof name ||
+            strncmp(*entry, VARIABLE_PREFIX, strlen(VARIABLE_PREFIX)) != 0)
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)(equals - *entry), *entry);
+        if (strcmp(name, TEST_DATA) != 0) review_variable(set, name, equals + 1, note);
+    }
 }
 
 static bool set_from_environment(parse *p, const option_def *def) {

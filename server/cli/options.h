@@ -68,6 +68,15 @@ options_outcome options_parse(const option_set *set, int argc, char **argv, void
 /* Frees the strings and lists and zeroes those fields; `arguments` may be NULL. */
 void options_free(const option_set *set, void *values, option_list *arguments);
 
+/* Receives one sentence about a variable; `unknown`: it means nothing to the program. */
+typedef void options_note_fn(bool unknown, const char *sentence);
+/*
+ * Reports what is in the environment and gives no option: CNNSERVE_... that no option is called,
+ * and the links that Kubernetes makes for a service called cnnserve, where one is called as an
+ * option is (CNNSERVE_PORT=tcp://10.0.0.1:8080); its other links are passed over.
+ */
+void options_review_environment(const option_set *set, options_note_fn *note);
+
 /* The pieces, for tests and for values from elsewhere. */
 
 /* Sets one option from text; false: `message` says what is wrong. */

@@ -76,6 +76,10 @@ static void raise_descriptor_limit(int64_t connections) {
                  (unsigned long long)limit.rlim_cur);
 }
 
+static void note_environment(bool unknown, const char *sentence) {
+    log_line(unknown ? LEVEL_WARN : LEVEL_INFO, "%s", sentence);
+}
+
 static int start_runtime(app *a, const serve_values *v) {
     cnn_runtime_options options = cli_runtime_options(v->threads, v->tune);
     options.queue = (int)v->queue;
@@ -183,6 +187,7 @@ int cli_serve(int argc, char **argv) {
     else if (outcome == OPTIONS_OK) {
         block_signals();
         log_setup(log_level_of(v.log_level), strcmp(v.log_format, "json") == 0);
+        options_review_environment(&serve_option_set, note_environment);
         raise_descriptor_limit(v.max_connections);
         status = serve(&v);
     }

@@ -156,7 +156,8 @@ const option_set serve_option_set = {
 /* "https://host" or "http://host:port", as browsers send it: without path or slash at the end. */
 static bool is_origin(const char *text, size_t length) {
     size_t scheme = strncmp(text, "https://", 8) == 0 ? 8 : strncmp(text, "http://", 7) ? 0 : 7;
-    return scheme && length > scheme && !memchr(text + scheme, '/', length - scheme);
+    return scheme && length > scheme && !memchr(text + scheme, '/', length - scheme) &&
+           !memchr(text, '*', length);
 }
 
 bool serve_options_check(const serve_values *v, char *message, size_t size) {
@@ -166,9 +167,11 @@ bool serve_options_check(const serve_values *v, char *message, size_t size) {
         p += strspn(p, ", ");
         size_t length = strcspn(p, ", ");
         if (!is_origin(p, length)) {
-            snprintf(message, size,
-                     "--cors-origin: '%.*s' is no origin, such as https://www.example.org",
-                     length > 200 ? 200 : (int)length, p);
+            snprintf(message, size, "--cors-origin: '%.*s' is no origin, such as %s",
+                     length > 200 ? 200 : (int)length, p,
+                     memchr(p, '*', length)
+                         ? "https://www.example.org; a * stands alone, for every site"
+                         : "https://www.example.org");
             return false;
         }
         p += length;

@@ -265,6 +265,69 @@ Test(options, links_of_kubernetes_are_no_numbers) {
     options_free(&set, &v, NULL);
 }
 
+static char notes[1000];
+
+static void keep_note(bool unknown, const char *sentence) {
+    size_t used = strlen(notes);
+    snprintf(notes + used, sizeof notes - used, "%s: %s\n", unknown ? "unknown" : "link", sentence);
+}
+
+Test(options, variables_that_give_nothing) {
+    static const char *const quiet[] = {
+        "CNNSERVE_NUMBER=3",
+        "CNNSERVE_MAX_SIZE=",
+        "CNNSERVE_TEST_DATA=/data",
+        "CNNSERVE_SERVICE_HOST=10.0.0.1",
+        "CNNSERVE_SERVICE_PORT=8080",
+        "CNNSERVE_SERVICE_PORT_HTTP=8080",
+        "CNNSERVE_PORT=tcp://10.0.0.1:8080",
+        "CNNSERVE_PORT_8080_TCP=tcp://10.0.0.1:8080",
+        "CNNSERVE_PORT_8080_TCP_PROTO=tcp",
+        "CNNSERVE_PORT_8080_TCP_ADDR=10.0.0.1",
+        "CNNSERVE_PORT_53_UDP_PORT=53",
+        "CNNSERVE_CATS_SERVICE_HOST=10.0.0.2",
+        "CNNSERVE_CATS_PORT=udp://10.0.0.2:53",
+        "CNNSERVED=1",
+    };
+    static const struct {
+        char *variable;
+        const char *note;
+    } cases[] = {
+        {"CNNSERVE_NUMBR=3", "unknown: the environment variable CNNSERVE_NUMBR is none of this "
+                             "program's; did you mean CNNSERVE_NUMBER?\n"},
+        {"CNNSERVE_MAXSIZE=3", "unknown: the environment variable CNNSERVE_MAXSIZE is none of this "
+                               "program's; did you mean CNNSERVE_MAX_SIZE?\n"},
+        {"CNNSERVE_QQQQQQQQQQ=", "unknown: the environment variable CNNSERVE_QQQQQQQQQQ is none of "
+                                 "this program's; --help lists the options\n"},
+        {"CNNSERVE_number=3", "unknown: the environment variable CNNSERVE_number is none of this "
+                              "program's; did you mean CNNSERVE_NUMBER?\n"},
+        {"CNNSERVE_PORT=8081", "unknown: the environment variable CNNSERVE_PORT is none of this "
+                               "program's; --help lists the options\n"},
+    };
+    clearenv();
+    for (size_t i = 0; i < sizeof quiet / sizeof quiet[0]; i++)
+        putenv((char *)quiet[i]);
+    options_review_environment(&set, keep_note);
+    environ = (char *[]){"CNNSERVE_", "CNNSERVE_NUMBR", NULL}; /* as only exec can make it */
+    options_review_environment(&set, keep_note);
+    cr_expect_str_eq(notes, "");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        clearenv();
+        putenv(cases[i].variable);
+        notes[0] = '\0';
+        options_review_environment(&set, keep_note);
+        cr_expect_str_eq(notes, cases[i].note);
+    }
+    clearenv();
+    putenv("CNNSERVE_PORT=tcp://10.0.0.1:8080");
+    notes[0] = '\0';
+    options_review_environment(&serve_option_set, keep_note);
+    cr_expect_str_eq(notes,
+                     "link: CNNSERVE_PORT=tcp://10.0.0.1:8080 is a link that Kubernetes made "
+                     "for a service, no value of --port, and is not heeded; "
+                     "enableServiceLinks: false leaves such links out\n");
+}
+
 Test(options, errors_name_their_source) {
     char *config = write_config("{\"numbr\": 3}"), option[100];
     snprintf(option, sizeof option, "--config=%s", config);

@@ -873,6 +873,9 @@ class StartAndStop(unittest.TestCase):
         refuse("api-key-file", "--api-key-file", "x")
         refuse("cors-origin", "--cors-origin", "https://a.example/")
         refuse("cors-origin", "--cors-origin", "")
+        for wild in "*.example.org", "https://*.example.org", "https://a.example,*":
+            refuse("* stands alone", "--cors-origin", wild)
+        refuse("tuning file /nonexistent/x cannot be written: No such file", "--tune", "/nonexistent/x")
         refuse("max-images", env={"CNNSERVE_MAX_IMAGES": "none"})
         refuse("/nonexistent", "--models", "/nonexistent")
         refuse("/nonexistent", "--model", "x=/nonexistent")
@@ -906,6 +909,45 @@ class StartAndStop(unittest.TestCase):
         self.assertEqual(server.request("POST", "/v1/classify", bytes(101)).status, 413)
         self.assertEqual(server.stop(), 0)
         self.assertEqual(server.lines, [server.ready_line])
+
+    def test_environment_that_gives_nothing(self):
+        server = self.start(env={"CNNSERVE_MAXBODY": "100", "CNNSERVE_PORT": "tcp://10.0.0.1:8080",
+                                 "CNNSERVE_SERVICE_HOST": "10.0.0.1", "CNNSERVE_PORT_8080_TCP_ADDR": "10.0.0.1"})
+        self.assertEqual(server.stop(), 0)
+        before = "".join(server.lines[: server.lines.index(server.ready_line)])
+        self.assertEqual(before.count("\n"), 2, before)
+        self.assertRegex(before, r"(?m) warn .*CNNSERVE_MAXBODY is none of this program's; did you mean "
+                                 r"CNNSERVE_MAX_BODY\?$")
+        self.assertRegex(before, r"(?m) info .*CNNSERVE_PORT=tcp://10\.0\.0\.1:8080 is a link that Kubernetes made")
+
+    def test_what_is_no_model(self):
+        models = pathlib.Path(__file__).resolve().parents[2] / "models"
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder)
+            (path / "digits").symlink_to(models / "digits")
+            for name in "empty", ".git", "lost+found":
+                (path / name).mkdir()
+            (path / "empty" / "notes.txt").touch()
+            (path / "notes.txt").touch()
+            (path / ".hidden").touch()
+            (path / "resnet.onnx").touch()
+            server = self.start("--models", folder)
+            self.assertEqual(server.stop(), 0)
+            warnings = [line.split(" warn ", 1)[1].strip() for line in server.lines if " warn " in line]
+            self.assertEqual(warnings, [
+                f"'{folder}/resnet.onnx' is not served, a model is a folder: move it to resnet/model.onnx, or serve the "
+                f"file with --model resnet={folder}/resnet.onnx",
+                f"folder '{folder}/empty' is passed over: it holds neither model.onnx nor VERSION/model.onnx",
+                f"'{folder}/notes.txt' is passed over: it is no model folder"])
+            for i in range(31):
+                (path / f"{i}.txt").touch()
+            server = self.start("--models", folder)
+            self.assertEqual(server.stop(), 0)
+            self.assertIn(f"22 more files of '{folder}' are passed over", "".join(server.lines))
+            self.assertLess(len(server.lines), 20)
+            (path / "digits").unlink()
+            shutil.rmtree(path / "empty")
+            self.expect_refusal(2, f"folder '{folder}' holds no models: '{folder}/resnet.onnx' is not served", "--models", folder)
 
     def test_taken_port(self):
         server = self.start()
