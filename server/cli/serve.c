@@ -90,6 +90,18 @@ static int start_runtime(app *a, const serve_values *v) {
     return cli_fail(wrong ? CLI_USAGE : CLI_FAILED, "%s", err.message);
 }
 
+/* What looks like a mistake and does not stop the start. */
+static void warn_of_models(model_registry *registry) {
+    const model_warnings *found = model_registry_warnings(registry);
+    for (size_t i = 0; i < found->count; i++)
+        log_line(LEVEL_WARN, "%s", found->lines[i]);
+}
+
+static void warn_of_tuning(const cnn_runtime *rt) {
+    cnn_error err;
+    if (cnn_runtime_tuning_status(rt, &err) != CNN_OK) log_line(LEVEL_WARN, "%s", err.message);
+}
+
 static int load_models(app *a, const serve_values *v) {
     const model_registry_options options = {.models_dir = v->models,
                                             .models = (const char *const *)v->model.items,
@@ -97,7 +109,11 @@ static int load_models(app *a, const serve_values *v) {
                                             .default_model = v->default_model,
                                             .precision = v->precision};
     model_error err;
-    if (model_registry_create(a->runtime, &options, &a->registry, &err) == MODEL_OK) return CLI_OK;
+    if (model_registry_create(a->runtime, &options, &a->registry, &err) == MODEL_OK) {
+        warn_of_models(a->registry);
+        warn_of_tuning(a->runtime);
+        return CLI_OK;
+    }
     return cli_fail(err.code == MODEL_INTERNAL ? CLI_FAILED : CLI_USAGE, "%s", err.message);
 }
 

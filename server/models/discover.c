@@ -104,8 +104,9 @@ static int by_version(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
+/* File systems have a folder lost+found that only root can read. */
 static int visible(const struct dirent *entry) {
-    return entry->d_name[0] != '.';
+    return entry->d_name[0] != '.' && strcmp(entry->d_name, "lost+found") != 0;
 }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b) {
@@ -179,18 +180,72 @@ model_code sources_of_path(const char *name, const char *path, source_list *list
     return MODEL_OK;
 }
 
+/* ---- folders of models -------------------------------------------------------------------- */
+
+/* How many entries of a folder of models that are passed over are named. */
+#define LOOSE_NAMED 10
+
+/* Characters before ".onnx"; 0: it is no such name. */
+static int graph_stem(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot && strcasecmp(dot, ".onnx") == 0 ? (int)(dot - name) : 0;
+}
+
+static void warn_of_loose_file(source_list *list, const char *directory, const char *name) {
+    int stem = graph_stem(name);
+    if (stem > 0)
+        warnings_add(&list->warnings,
+                     "'%.300s/%.200s' is not served, a model is a folder: move it to "
+                     "%.*s/" GRAPH_FILE ", or serve the file with --model %.*s=%.300s/%.200s",
+                     directory, name, stem, name, stem, name, directory, name);
+    else
+        warnings_add(&list->warnings, "'%.300s/%.200s' is passed over: it is no model folder",
+                     directory, name);
+}
+
+/* Of files that are graphs by name, or of the others. A folder that cannot be read is reported
+ * elsewhere. */
+static void warn_of_loose_files(const char *directory, bool graphs, source_list *list) {
+    struct dirent **entries = NULL;
+    int count = scandir(directory, &entries, visible, by_bytes), found = 0;
+    for (int i = 0; i < count; i++) {
+        char *path;
+        if (graphs != (graph_stem(entries[i]->d_name) > 0) ||
+            asprintf(&path, "%s/%s", directory, entries[i]->d_name) < 0)
+            continue;
+        if (!is_directory(path) && found++ < LOOSE_NAMED)
+            warn_of_loose_file(list, directory, entries[i]->d_name);
+        free(path);
+    }
+    if (found > LOOSE_NAMED)
+        warnings_add(&list->warnings, "%d more files of '%.400s' are passed over",
+                     found - LOOSE_NAMED, directory);
+    free_entries(entries, count);
+}
+
 static model_code visit_model(const char *name, const char *path, source_list *list,
                               model_error *err) {
-    size_t first = list->count;
+    size_t first = list->count, warnings = list->warnings.count;
     model_code code = sources_of_path(name, path, list, err);
+    if (code == MODEL_OK && list->count == first && list->warnings.count == warnings)
+        warnings_add(&list->warnings,
+                     "folder '%.400s' is passed over: it holds neither " GRAPH_FILE
+                     " nor VERSION/" GRAPH_FILE,
+                     path);
     if (code == MODEL_OK && list->count > first) code = model_name_check(name, err);
     return code;
 }
 
 model_code sources_of_directory(const char *directory, source_list *list, model_error *err) {
-    size_t first = list->count;
+    size_t first = list->count, warnings = list->warnings.count;
+    warn_of_loose_files(directory, true, list);
     model_code code = each_folder(directory, visit_model, NULL, list, err);
-    if (code == MODEL_OK && list->count == first)
+    bool none = code == MODEL_OK && list->count == first;
+    warn_of_loose_files(directory, false, list);
+    if (none && list->warnings.count > warnings)
+        return model_fail(err, MODEL_INVALID, "folder '%.200s' holds no models: %s", directory,
+                          list->warnings.lines[warnings]);
+    if (none)
         return model_fail(err, MODEL_INVALID,
                           "folder '%.400s' holds no models (NAME/" GRAPH_FILE
                           " or NAME/VERSION/" GRAPH_FILE ")",

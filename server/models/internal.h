@@ -64,6 +64,13 @@ static inline model_code model_fail_memory(model_error *err) {
 /* MODEL_IMAGE with the image library's words. */
 model_code model_fail_image(model_error *err, const image_error *why);
 
+/* Appends a sentence; without memory it is dropped. */
+void warnings_add(model_warnings *warnings, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Appends those of `from`, which is empty afterwards. */
+void warnings_move(model_warnings *to, model_warnings *from);
+void warnings_free(model_warnings *warnings);
+
 /* The engine's input shape (1, C, H, W) or (1, H, W, C). */
 cnn_shape model_input_shape(const served_model *model, int height, int width);
 /* Classes that a tensor of this shape holds; 0 if it is not one vector: 1xCx1x1, 1xC, C. */

@@ -40,6 +40,14 @@ typedef struct model_error {
     char message[1024]; /* one English sentence without a full stop */
 } model_error;
 
+/* ---- warnings ----------------------------------------------------------------------------- */
+
+/* What is no failure and yet likely a mistake: one sentence each, without a full stop. */
+typedef struct model_warnings {
+    char **lines; /* owned, as is each */
+    size_t count;
+} model_warnings;
+
 /* ---- served models ------------------------------------------------------------------------ */
 
 typedef struct served_model served_model;
@@ -132,6 +140,8 @@ void model_registry_free(model_registry *registry);
  */
 model_code model_registry_find(model_registry *registry, const char *name, const char *version,
                                served_model **out, model_error *err);
+/* What was found in the folder of models, or of a model, and is not served. */
+const model_warnings *model_registry_warnings(const model_registry *registry);
 /* Name of the default model; lives as long as the registry. */
 const char *model_registry_default(const model_registry *registry);
 /* It is what model_registry_find gives without a name: the highest version of the default model. */

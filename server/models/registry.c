@@ -15,8 +15,9 @@
 
 struct model_registry {
     pthread_mutex_t lock;
-    char *default_name;    /* constant */
-    served_model **models; /* guarded by `lock`, each a reference */
+    char *default_name;      /* constant */
+    model_warnings warnings; /* constant */
+    served_model **models;   /* guarded by `lock`, each a reference */
     size_t count;
 };
 
@@ -118,6 +119,7 @@ model_code model_registry_create(cnn_runtime *rt, const model_registry_options *
     if (code == MODEL_OK) code = load_all(registry, rt, &list, options->precision, err);
     if (code == MODEL_OK) code = check_default(registry, err);
     if (code == MODEL_OK) {
+        warnings_move(&registry->warnings, &list.warnings);
         *out = registry;
         registry = NULL;
     }
@@ -132,6 +134,7 @@ void model_registry_free(model_registry *registry) {
     for (size_t i = 0; i < registry->count; i++)
         served_model_unref(registry->models[i]);
     free(registry->models);
+    warnings_free(&registry->warnings);
     free(registry->default_name);
     pthread_mutex_destroy(&registry->lock);
     free(registry);
@@ -193,6 +196,10 @@ model_code model_registry_find(model_registry *registry, const char *name, const
         find_locked(registry, name ? name : registry->default_name, version, out, err);
     pthread_mutex_unlock(&registry->lock);
     return code;
+}
+
+const model_warnings *model_registry_warnings(const model_registry *registry) {
+    return &registry->warnings;
 }
 
 const char *model_registry_default(const model_registry *registry) {

@@ -133,5 +133,6 @@ void source_list_free(source_list *list) {
     for (size_t i = 0; i < list->count; i++)
         source_free(&list->items[i]);
     free(list->items);
+    warnings_free(&list->warnings);
     *list = (source_list){0};
 }

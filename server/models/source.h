@@ -57,6 +57,7 @@ bool folder_has(const char *folder, const char *name);
 typedef struct source_list {
     model_source *items;
     size_t count;
+    model_warnings warnings; /* what was found and is no model */
 } source_list;
 
 void source_list_free(source_list *list);
@@ -67,8 +68,8 @@ void source_list_free(source_list *list);
  * none: appends nothing.
  */
 model_code sources_of_path(const char *name, const char *path, source_list *list, model_error *err);
-/* The models in the folders of `directory`, by name; hidden folders and those without are passed.
- */
+/* The models in the folders of `directory`, by name. What else is in it and is not hidden becomes a
+ * warning of the list. */
 model_code sources_of_directory(const char *directory, source_list *list, model_error *err);
 /*
  * What the command line calls MODEL: a built-in name, which wins over a folder of that name, or a
