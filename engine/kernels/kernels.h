@@ -337,9 +337,9 @@ typedef struct gemm_args {
     /* one row; stable (maximum subtracted); `log`: LogSoftmax */                                  \
     X(void, softmax, (const float *in, float *out, size_t count, bool log))                        \
     X(void, resize, (const resize_args *a, const rows_tile *t))                                    \
-    /* rows [y0, y1) of block b of image n; in: dense NCHW or, `nhwc`, NHWC; extra lanes get 0 */  \
-    /* open lanes get 0 */                                                                         \
+    /* lanes of the last block beyond the channels of `out` get 0 */                               \
     X(void, channels, (const channels_args *a, const rows_tile *t))                                \
+    /* rows [y0, y1) of block b of image n; in: dense NCHW or, `nhwc`, NHWC; extra lanes get 0 */  \
     X(void, block, (const float *in, bool nhwc, const blocked *out, const rows_tile *t))           \
     X(void, unblock, (const blocked *in, float *out, bool nhwc, const rows_tile *t))
 
