@@ -181,7 +181,7 @@ static bool is_form_data(const char *text, size_t size) {
 }
 
 #define AS_IMAGE                                                                                   \
-    "send the picture's bytes as they are (curl --data-binary @FILE), as a form (curl -F "         \
+    "send the picture's bytes as they are (curl --data-binary @FILE) or as a form (curl -F "       \
     "image=@FILE)"
 #define AS_BASE64 AS_IMAGE ", or in JSON with the header Content-Type: application/json"
 

@@ -85,8 +85,9 @@ static head_refusal check_host(head *h, const char *value, size_t size) {
     if (port && port < bracket) port = NULL;
     const char *stop = port ? port : end;
     bool good = bracket
-                    ? stop == bracket + 1 && consists_of(value + 1, (size_t)(bracket - value - 1),
-                                                         DIGITS LETTERS ".:-_~%!$&'()*+,;=")
+                    ? stop == bracket + 1 && bracket > value + 1 &&
+                          consists_of(value + 1, (size_t)(bracket - value - 1),
+                                      DIGITS LETTERS ".:-_~%!$&'()*+,;=")
                     : consists_of(value, (size_t)(stop - value), DIGITS LETTERS ".-_~%!$&'()*+,;=");
     if (port) good = good && consists_of(port + 1, (size_t)(end - port - 1), DIGITS);
     if (h->hosts++ > 0) return bad("the request has several Host headers");

@@ -98,6 +98,7 @@ HEADS = (
     ("a list of Hosts", get(host=b"Host: \"a\""), BAD, "Host"),
     ("a Host with a name as port", get(host=b"Host: x:http"), BAD, "Host"),
     ("a Host with two ports", get(host=b"Host: x:1:2"), BAD, "Host"),
+    ("a Host without an address", get(host=b"Host: []:80"), BAD, "Host"),
     ("a Host with half an address", get(host=b"Host: [::1"), BAD, "Host"),
     # The length of the body.
     ("two lengths", post(b"Content-Length: 3", b"Content-Length: 4", body=b"abc"), BAD, "twice"),
