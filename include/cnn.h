@@ -89,6 +89,11 @@ size_t cnn_dtype_size(cnn_dtype dtype);
 /* ONNX' name of the type: "float32", "int64", ... */
 const char *cnn_dtype_name(cnn_dtype dtype);
 
+/* One of the four floating-point types. */
+bool cnn_dtype_is_float(cnn_dtype dtype);
+/* Writes `count` numbers of such a type as float32, rounded to nearest. */
+void cnn_read_floats(cnn_dtype dtype, const void *from, size_t count, float *to);
+
 /* Extents, outermost first. A negative extent is symbolic: known only once an input is given. */
 typedef struct cnn_shape {
     int rank;
@@ -268,6 +273,36 @@ cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_sha
                               cnn_summary **out, cnn_error *err);
 void cnn_summary_free(cnn_summary *summary);
 
+/* What the values of a tensor are, as far as the graph tells. */
+typedef enum cnn_meaning {
+    CNN_MEANING_UNKNOWN, /* logits, usually */
+    CNN_MEANING_PROBABILITY,
+    CNN_MEANING_LOG_PROBABILITY, /* natural logarithms of them */
+    CNN_MEANING_LOGIT,           /* a sigmoid makes probabilities of them */
+} cnn_meaning;
+
+/* See cnn_output_meaning_find. */
+typedef struct cnn_output_meaning {
+    cnn_meaning values;     /* of `scores`, each divided by `scale` */
+    double scale;           /* more than 0 */
+    cnn_tensor_info scores; /* the tensor that holds the class scores; its name is owned */
+    bool chosen;            /* the output only tells which of them are best */
+    char *reason;           /* "Softmax 'probs' through Reshape, Clip"; owned */
+} cnn_output_meaning;
+
+/*
+ * Follows the graph from output `output` back to what made its values: a softmax, a sigmoid or
+ * another function that is bounded like them, as one operator or in pieces, through whatever keeps
+ * the meaning (views, Cast, Clip, Concat, parts, means, 1 - x, a constant factor); shapes as in
+ * cnn_summary_create. A softmax counts if it is over the axis of the classes. `scores` is the
+ * output itself, or, where it only tells which classes are best (TopK, ArgMax, comparisons) or
+ * holds rounded numbers, the tensor before. Errors as of cnn_summary_create.
+ */
+cnn_status cnn_output_meaning_find(const cnn_model *model, size_t output,
+                                   const cnn_shape *input_shapes, cnn_output_meaning **out,
+                                   cnn_error *err);
+void cnn_output_meaning_free(cnn_output_meaning *meaning);
+
 /*
  * How class scores come from features that are averaged over positions:
  *   score[c] = bias[c] + sum over k of weights[c][k] * mean over y, x of features[k][y][x]
@@ -282,8 +317,9 @@ typedef struct cnn_average_head {
 } cnn_average_head;
 
 /*
- * Finds it behind graph output `output`, on the way to which only Softmax, LogSoftmax, Sigmoid and
- * changes of shape may follow; shapes as in cnn_summary_create. CNN_UNSUPPORTED, saying what the
+ * Finds it behind the scores of graph output `output`, on the way to which only changes of shape
+ * and what makes probabilities may follow (see cnn_output_meaning_find); shapes as in
+ * cnn_summary_create. CNN_UNSUPPORTED, saying what the
  * network ends in, if it does not end in global average pooling and at most one linear layer (Gemm,
  * MatMul or Conv). The name belongs to the model.
  */

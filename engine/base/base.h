@@ -16,6 +16,9 @@
  */
 #define CNN_ALIGN 64
 
+/* Makes of text that may hold anything out of a file printable UTF-8 of the same length. */
+void cnn_scrub(char *text);
+
 /* Fills `err` (may be NULL) and returns `status`, so that `return cnn_fail(...)` reads well.
  * In the message control characters and what is no UTF-8 become '?'. */
 cnn_status cnn_fail(cnn_error *err, cnn_status status, const char *format, ...)

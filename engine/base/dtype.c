@@ -20,6 +20,11 @@ size_t cnn_dtype_size(cnn_dtype dtype) {
     return known(dtype) ? dtypes[dtype].size : 0;
 }
 
+bool cnn_dtype_is_float(cnn_dtype dtype) {
+    return dtype == CNN_FLOAT32 || dtype == CNN_FLOAT16 || dtype == CNN_BFLOAT16 ||
+           dtype == CNN_FLOAT64;
+}
+
 const char *cnn_dtype_name(cnn_dtype dtype) {
     return known(dtype) ? dtypes[dtype].name : "unknown type";
 }

@@ -5,12 +5,8 @@
 #include <string.h>
 
 number_class number_class_of(cnn_dtype dtype) {
+    if (cnn_dtype_is_float(dtype)) return NUMBER_REAL;
     switch (dtype) {
-    case CNN_FLOAT32:
-    case CNN_FLOAT64:
-    case CNN_FLOAT16:
-    case CNN_BFLOAT16:
-        return NUMBER_REAL;
     case CNN_INT8:
     case CNN_INT16:
     case CNN_INT32:
@@ -98,4 +94,13 @@ void int_put(cnn_dtype dtype, void *data, size_t i, int64_t x) {
     default:
         ((int64_t *)data)[i] = x;
     }
+}
+
+ALWAYS_INLINE void read_floats(cnn_dtype dtype, const void *from, size_t count, float *to) {
+    for (size_t i = 0; i < count; i++)
+        to[i] = (float)real_at(dtype, from, i);
+}
+
+void cnn_read_floats(cnn_dtype dtype, const void *from, size_t count, float *to) {
+    FOR_REAL_TYPE(dtype, read_floats, from, count, to);
 }

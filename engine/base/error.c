@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Makes `text` printable UTF-8. */
-static void scrub(char *text) {
+void cnn_scrub(char *text) {
     size_t size = strlen(text), step;
     for (size_t i = 0; i < size; i += step) {
         step = cnn_utf8_sequence(text + i, size - i);
@@ -31,6 +30,6 @@ cnn_status(cnn_fail)(cnn_error *err, cnn_status status, const char *format, ...)
     va_end(args);
     if (length < 0)
         snprintf(err->message, sizeof err->message, "error %d without a message", (int)status);
-    scrub(err->message);
+    cnn_scrub(err->message);
     return status;
 }

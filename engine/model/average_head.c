@@ -7,6 +7,7 @@
  * are constants whatever the file makes them from, and pass_global_pool has put the other ways to
  * write the averaging into one.
  */
+#include "model/claims.h"
 #include "model/model.h"
 #include "passes/rewrite.h"
 
@@ -21,34 +22,9 @@ typedef struct linear {
     float scale;
 } linear;
 
-static bool one_of(const graph_node *node, const char *const *ops, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (rewrite_is(node, ops[i])) return true;
-    return false;
-}
-
-/* It maps a vector of scores on one of the same order. */
-static bool orders_scores(const graph_node *node) {
-    static const char *const ops[] = {"Softmax", "LogSoftmax", "Sigmoid"};
-    return one_of(node, ops, ARRAY_LENGTH(ops));
-}
-
-/* Elements of a tensor that has at most one extent other than 1; 0 for others. */
-static size_t vector_size(const graph *g, int value) {
-    const cnn_shape *shape = rewrite_shape(g, value);
-    size_t size = 1;
-    for (int i = 0; i < shape->rank; i++) {
-        if (shape->dims[i] != 1 && size != 1) return 0;
-        if (shape->dims[i] != 1) size = (size_t)shape->dims[i];
-    }
-    return size;
-}
-
 /* Its result is the vector that it is given, perhaps with other extents of 1. */
 static bool keeps_vector(const graph *g, const graph_node *node) {
-    static const char *const ops[] = {"Identity",  "Reshape",   "Flatten", "Squeeze",
-                                      "Unsqueeze", "Transpose", "Dropout"};
-    return one_of(node, ops, ARRAY_LENGTH(ops)) && vector_size(g, node->inputs[0]) > 0;
+    return keeps_values(g, node) && vector_size(g, node->inputs[0]) > 0;
 }
 
 /* The input that is computed, of an addition of a constant; -1 for other nodes. */
@@ -59,13 +35,23 @@ static int without_bias(const graph *g, const graph_node *node) {
 }
 
 /* Steps back over nodes that do not matter for which channel counts how much. */
-static int step_back(const graph *g, int value, bool scores) {
+static int step_back(const graph *g, int value) {
     for (;;) {
         const graph_node *node = rewrite_producer(g, value, NULL);
         int before = node ? without_bias(g, node) : -1;
-        bool passed = node && ((scores && orders_scores(node)) || keeps_vector(g, node));
-        if (passed) before = node->inputs[0];
+        if (node && keeps_vector(g, node)) before = node->inputs[0];
         if (before < 0) return value;
+        value = before;
+    }
+}
+
+/* The same, beginning with probabilities: over the functions, too, that made them of scores. */
+static int step_back_to_scores(const claims *c, int value) {
+    for (;;) {
+        int logits = c->of[value].logits;
+        if (logits < 0 || vector_size(c->g, logits) != vector_size(c->g, value)) logits = -1;
+        int before = logits >= 0 ? logits : step_back(c->g, value);
+        if (before == value) return value;
         value = before;
     }
 }
@@ -77,7 +63,7 @@ static bool read_linear(const graph *g, const graph_node *node, linear *out) {
     if (!gemm && !matmul && !conv) return false;
     const tensor *w = op_constant(g, node, 1);
     size_t size = vector_size(g, node->inputs[0]);
-    if (!w || w->dtype != CNN_FLOAT32 || w->shape.rank < 2 || size == 0) return false;
+    if (!w || !cnn_dtype_is_float(w->dtype) || w->shape.rank < 2 || size == 0) return false;
     if (conv && (graph_attr_int(node, "group", 1) != 1 || vector_size(g, node->outputs[0]) == 0))
         return false;
     if (gemm && graph_attr_int(node, "transA", 0) != 0) return false;
@@ -97,13 +83,14 @@ static cnn_status fill(const linear *l, size_t channels, size_t classes, cnn_ave
     head->channels = channels;
     head->classes = classes;
     if (!l->weights) return CNN_OK;
-    const float *from = l->weights->data;
-    float *to = malloc(l->weights->bytes);
-    if (!to) return cnn_fail_memory(err, l->weights->bytes);
+    size_t bytes = l->weights->elements * sizeof(float);
+    float *to = malloc(bytes);
+    if (!to) return cnn_fail_memory(err, bytes);
     for (size_t c = 0; c < classes; c++)
         for (size_t k = 0; k < channels; k++)
             to[c * channels + k] =
-                l->scale * from[l->transposed ? k * classes + c : c * channels + k];
+                l->scale * (float)tensor_number(
+                               l->weights, l->transposed ? k * classes + c : c * channels + k);
     head->weights = to;
     return CNN_OK;
 }
@@ -139,14 +126,15 @@ static cnn_status refuse(const cnn_model *model, const graph *g, cnn_error *err)
                     *end ? end : "its input");
 }
 
-static cnn_status find(const cnn_model *model, const graph *g, cnn_average_head *head,
+static cnn_status find(const cnn_model *model, const claims *c, cnn_average_head *head,
                        cnn_error *err) {
     linear l = {0};
-    size_t classes = vector_size(g, g->outputs[0]);
-    int value = step_back(g, g->outputs[0], true);
-    const graph_node *node = rewrite_producer(g, value, NULL);
+    const graph *g = c->g;
+    int scores = claims_scores(c, g->outputs[0]);
+    size_t classes = vector_size(g, scores);
+    const graph_node *node = rewrite_producer(g, step_back_to_scores(c, scores), NULL);
     if (node && read_linear(g, node, &l))
-        node = rewrite_producer(g, step_back(g, node->inputs[0], false), NULL);
+        node = rewrite_producer(g, step_back(g, node->inputs[0]), NULL);
     if (!node || !rewrite_is(node, "GlobalAveragePool")) return refuse(model, g, err);
     const graph_value *features = &g->values[node->inputs[0]];
     int known = graph_find_value(model->graph, features->name);
@@ -164,15 +152,18 @@ cnn_status cnn_average_head_find(const cnn_model *model, size_t output,
                                  cnn_error *err) {
     if (!model || !out) return cnn_fail(err, CNN_INVALID_ARGUMENT, "model and out must be given");
     graph *g;
+    claims c = {0};
     const char *name = cnn_model_output(model, output).name;
     cnn_plan_options options = {.input_shapes = input_shapes, .outputs = &name, .output_count = 1};
     cnn_status status = model_bind(model, &options, &g, err);
     if (status != CNN_OK) return status;
     graph_update_uses(g);
     status = pass_global_pool(g, err);
+    if (status == CNN_OK) status = claims_create(g, &c, err);
     cnn_average_head *head = calloc(1, sizeof *head);
     if (status == CNN_OK && !head) status = cnn_fail_memory(err, sizeof *head);
-    if (status == CNN_OK) status = find(model, g, head, err);
+    if (status == CNN_OK) status = find(model, &c, head, err);
+    claims_free(&c);
     graph_free(g);
     if (status != CNN_OK) {
         cnn_average_head_free(head);

@@ -195,15 +195,16 @@ static cnn_status fix_inputs(graph *g, const cnn_tensor *const *values, cnn_erro
     return status;
 }
 
-cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, graph **out,
-                      cnn_error *err) {
+static cnn_status bind(const cnn_model *model, const cnn_plan_options *options, bool load,
+                       graph **out, cnn_error *err) {
     graph *g;
     cnn_status status = graph_clone(model->graph, &g, err);
     if (status != CNN_OK) return status;
     if (options->outputs) status = set_outputs(g, options->outputs, options->output_count, err);
     if (status == CNN_OK && options->input_values)
         status = fix_inputs(g, options->input_values, err);
-    if (status == CNN_OK) status = graph_load_constants(g, pool_threads(model->runtime->pool), err);
+    if (status == CNN_OK && load)
+        status = graph_load_constants(g, pool_threads(model->runtime->pool), err);
     if (status == CNN_OK) status = graph_bind(g, options->input_shapes, err);
     if (status != CNN_OK) {
         graph_free(g);
@@ -211,4 +212,14 @@ cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, g
     }
     *out = g;
     return CNN_OK;
+}
+
+cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, graph **out,
+                      cnn_error *err) {
+    return bind(model, options, true, out, err);
+}
+
+cnn_status model_bind_shapes(const cnn_model *model, const cnn_plan_options *options, graph **out,
+                             cnn_error *err) {
+    return bind(model, options, false, out, err);
 }

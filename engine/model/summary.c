@@ -13,10 +13,6 @@ typedef struct summing {
     const char **names; /* where the next layer's inputs go, behind the layers */
 } summing;
 
-static bool is_float(cnn_dtype t) {
-    return t == CNN_FLOAT32 || t == CNN_FLOAT16 || t == CNN_BFLOAT16 || t == CNN_FLOAT64;
-}
-
 /* Elements of the constants that a node takes and no earlier one has; shapes and scalars are none.
  */
 static uint64_t count_params(summing *s, const graph_node *node) {
@@ -25,7 +21,7 @@ static uint64_t count_params(summing *s, const graph_node *node) {
         int value = node->inputs[i];
         if (value < 0 || s->counted[value]) continue;
         const tensor *t = s->bound->values[value].constant;
-        if (!t || !is_float(t->dtype) || t->shape.rank == 0) continue;
+        if (!t || !cnn_dtype_is_float(t->dtype) || t->shape.rank == 0) continue;
         s->counted[value] = true;
         params += t->elements;
     }

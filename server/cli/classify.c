@@ -278,6 +278,13 @@ static int classify_images(const model_query *query, cnn_runtime *rt, const clas
     return good ? CLI_OK : CLI_FAILED;
 }
 
+/* One line where the model's output is hardly what it was taken for. */
+static void warn_of_doubt(served_model *model) {
+    char text[700];
+    if (served_model_doubt(model, 1, text, sizeof text))
+        fprintf(stderr, "cnnserve: warning: %s\n", text);
+}
+
 /* ---- the subcommand ----------------------------------------------------------------------- */
 
 static int classify(cnn_runtime *rt, const void *given, const option_list *arguments) {
@@ -315,6 +322,7 @@ static int classify(cnn_runtime *rt, const void *given, const option_list *argum
                  strerror(errno));
     else
         status = classify_images(query, rt, values, &images);
+    if (query) warn_of_doubt(model);
     path_list_free(&images);
     model_query_free(query);
     served_model_unref(model);

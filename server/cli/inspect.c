@@ -202,6 +202,7 @@ static void print_classifier(const served_model *model) {
     puts("\nFrom picture to answer\n");
     print_preprocessing(served_model_spec(model));
     printf("%-15s%s\n", "Activation", model_activation_name(served_model_activation(model)));
+    printf("%-15s%s\n", "Scores", served_model_scores(model)->text);
     printf("%-15s%zu: ", "Classes", classes);
     for (size_t i = 0; i < classes && i < LABELS_SHOWN; i++)
         printf("%s%s", i ? ", " : "", served_model_label(model, i));
@@ -253,6 +254,8 @@ static void write_classifier(json_writer *w, const served_model *model) {
     json_write_key(w, "preprocessing");
     json_write_preprocessing(w, served_model_spec(model));
     json_write_member_text(w, "activation", model_activation_name(served_model_activation(model)));
+    json_write_key(w, "scores");
+    json_write_scores(w, served_model_scores(model));
     json_write_key(w, "labels");
     json_write_labels(w, model);
 }

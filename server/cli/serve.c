@@ -117,6 +117,17 @@ static int load_models(app *a, const serve_values *v) {
     return cli_fail(err.code == MODEL_INTERNAL ? CLI_FAILED : CLI_USAGE, "%s", err.message);
 }
 
+/* What is taken for class scores, and why. */
+static void log_models(const app *a) {
+    model_list list = {0};
+    if (model_registry_list(a->registry, &list, NULL) != MODEL_OK) return;
+    for (size_t i = 0; i < list.count; i++)
+        log_line(LEVEL_INFO, "model '%s' version %s: scores are %s",
+                 served_model_name(list.items[i]), served_model_version_text(list.items[i]),
+                 served_model_scores(list.items[i])->text);
+    model_list_free(&list);
+}
+
 static int start_http(app *a, const serve_values *v, http_server **server) {
     const http_options options = {.host = v->host,
                                   .port = (uint16_t)v->port,
@@ -181,6 +192,7 @@ static int serve(const serve_values *v) {
     if (status == CLI_OK) status = load_models(&a, v);
     if (status == CLI_OK) status = start_http(&a, v, &server);
     if (status == CLI_OK) {
+        log_models(&a);
         announce(&a, server);
         const char *why = wait_for_signal();
         log_line(LEVEL_INFO, "stopping on %s", why);

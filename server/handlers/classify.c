@@ -12,6 +12,7 @@
  */
 #include "handlers/app.h"
 #include "handlers/classify_request.h"
+#include "http/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@
 /* A reply may be larger than expected, but not by more than this factor and this many bytes. */
 #define REPLY_SLACK_FACTOR 2
 #define REPLY_SLACK        ((size_t)256 << 20)
+/* See served_model_doubt. */
+#define DOUBTFUL_ANSWERS 3
 
 typedef struct classify_job classify_job;
 
@@ -207,6 +210,13 @@ static void hint_at_text_mode(const classify_image *sent, model_error *err) {
              "; the body holds no line break, as if sent with curl -d, not --data-binary");
 }
 
+/* One line a model, where its output is hardly what it was taken for. */
+static void warn_of_doubt(served_model *model) {
+    char text[700];
+    if (served_model_doubt(model, DOUBTFUL_ANSWERS, text, sizeof text))
+        log_line(LEVEL_WARN, "%s", text);
+}
+
 static void classify(image_task *task) {
     const classify_job *job = task->job;
     const classify_image *sent = &job->request.images[task->index];
@@ -218,6 +228,7 @@ static void classify(image_task *task) {
     task->code = model_classify(job->query, sent->bytes, sent->size, &task->result, &task->err);
     if (task->code == MODEL_IMAGE && task->err.image == IMAGE_UNDECODABLE)
         hint_at_text_mode(sent, &task->err);
+    warn_of_doubt(job->model);
     http_timing_add(job->x, HTTP_DECODE, task->result.decode_ns);
     http_timing_add(job->x, HTTP_PREPROCESS, task->result.preprocess_ns);
     http_timing_add(job->x, HTTP_INFERENCE, task->result.inference_ns);

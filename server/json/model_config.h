@@ -21,6 +21,7 @@ typedef enum config_activation {
     CONFIG_AUTO,
     CONFIG_SOFTMAX,
     CONFIG_SIGMOID,
+    CONFIG_EXP,
     CONFIG_NONE,
 } config_activation;
 

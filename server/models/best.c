@@ -24,16 +24,25 @@ static void sigmoid(float *values, size_t count) {
         values[i] = (float)(1 / (1 + exp(-(double)values[i])));
 }
 
+static void exponentiate(float *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        values[i] = (float)exp((double)values[i]);
+}
+
 void activation_apply(model_activation activation, float *values, size_t count) {
     if (activation == MODEL_SOFTMAX)
         softmax(values, count);
     else if (activation == MODEL_SIGMOID)
         sigmoid(values, count);
+    else if (activation == MODEL_EXP)
+        exponentiate(values, count);
 }
 
 const char *model_activation_name(model_activation activation) {
-    static const char *const names[] = {
-        [MODEL_NONE] = "none", [MODEL_SOFTMAX] = "softmax", [MODEL_SIGMOID] = "sigmoid"};
+    static const char *const names[] = {[MODEL_NONE] = "none",
+                                        [MODEL_SOFTMAX] = "softmax",
+                                        [MODEL_SIGMOID] = "sigmoid",
+                                        [MODEL_EXP] = "exp"};
     return names[activation];
 }
 

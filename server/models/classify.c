@@ -6,6 +6,7 @@
  * the next image before the result is printed.
  */
 #include "models/explain.h"
+#include "models/scores.h"
 
 #include "common/clock.h"
 
@@ -108,7 +109,8 @@ static model_code fill_predictions(const model_query *query, float *values, mode
     const served_model *model = query->model;
     size_t *best = malloc(query->top * sizeof *best);
     if (!best) return model_fail_memory(err);
-    activation_apply(model->activation, values, model->class_count);
+    scores_look(query->model, values);
+    scores_apply(model, values);
     top_k(values, model->class_count, query->top, best);
     for (size_t i = 0; i < query->top; i++)
         result->predictions[i] = (model_prediction){.class_index = best[i],
@@ -118,9 +120,16 @@ static model_code fill_predictions(const model_query *query, float *values, mode
     return MODEL_OK;
 }
 
-static model_code predict(const model_query *query, const cnn_plan *plan,
-                          const cnn_session *session, model_result *result, model_error *err) {
-    if (query->top == 0) return MODEL_OK;
+void read_output(const cnn_plan *plan, const cnn_session *session, size_t index, float *to) {
+    cnn_tensor_info info = cnn_plan_output(plan, index);
+    size_t count = 1;
+    for (int i = 0; i < info.shape.rank; i++)
+        count *= (size_t)info.shape.dims[i];
+    cnn_read_floats(info.dtype, cnn_session_output(session, index), count, to);
+}
+
+model_code read_scores(const model_query *query, const cnn_plan *plan, const cnn_session *session,
+                       float **out, model_error *err) {
     size_t classes = query->model->class_count;
     cnn_tensor_info output = cnn_plan_output(plan, query->prediction);
     if (model_class_vector(&output.shape) != classes)
@@ -128,26 +137,33 @@ static model_code predict(const model_query *query, const cnn_plan *plan,
                           "for an image of this size the model's output is not one vector of its "
                           "%zu classes",
                           classes);
-    float *values = malloc(classes * sizeof *values);
-    if (!values) return model_fail_memory(err);
-    memcpy(values, cnn_session_output(session, query->prediction), classes * sizeof *values);
-    model_code code = fill_predictions(query, values, result, err);
+    float *scores = malloc(classes * sizeof *scores);
+    if (!scores) return model_fail_memory(err);
+    read_output(plan, session, query->prediction, scores);
+    *out = scores;
+    return MODEL_OK;
+}
+
+static model_code predict(const model_query *query, const cnn_plan *plan,
+                          const cnn_session *session, model_result *result, model_error *err) {
+    float *values = NULL;
+    if (query->top == 0) return MODEL_OK;
+    model_code code = read_scores(query, plan, session, &values, err);
+    if (code == MODEL_OK) code = fill_predictions(query, values, result, err);
     free(values);
     return code;
 }
 
-static void copy_features(const model_query *query, const cnn_session *session,
-                          model_result *result) {
+static void copy_features(const model_query *query, const cnn_plan *plan,
+                          const cnn_session *session, model_result *result) {
     for (size_t i = 0; i < query->feature_count; i++)
-        memcpy((float *)result->features[i].data,
-               cnn_session_output(session, query->feature_places[i]),
-               result->features[i].count * sizeof(float));
+        read_output(plan, session, query->feature_places[i], (float *)result->features[i].data);
 }
 
 /* What the session has computed, into the result. */
 static model_code collect(const model_query *query, plan_entry *entry, const cnn_session *session,
                           model_result *result, model_error *err) {
-    copy_features(query, session, result);
+    copy_features(query, plan_of(entry), session, result);
     model_code code = predict(query, plan_of(entry), session, result, err);
     if (code == MODEL_OK)
         code = explain_map(query, plan_of(entry), session, &result->explanation, err);

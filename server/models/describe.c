@@ -150,6 +150,16 @@ void json_write_layers(json_writer *w, const cnn_summary *summary) {
     json_write_end_array(w);
 }
 
+void json_write_scores(json_writer *w, const model_scores *scores) {
+    json_write_begin_object(w);
+    json_write_member_text(w, "output", scores->output);
+    json_write_member_text(w, "tensor", scores->tensor);
+    json_write_member_float(w, "scale", (float)scores->scale);
+    json_write_member_text(w, "activation", model_activation_name(scores->activation));
+    json_write_member_text(w, "explanation", scores->text);
+    json_write_end_object(w);
+}
+
 void json_write_labels(json_writer *w, const served_model *model) {
     json_write_begin_array(w);
     for (size_t i = 0; i < served_model_class_count(model); i++)

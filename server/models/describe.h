@@ -18,6 +18,8 @@ void json_write_preprocessing(json_writer *w, const image_spec *spec);
  * not fused) and "memory_bytes" if the summary has a plan.
  */
 void json_write_layers(json_writer *w, const cnn_summary *summary);
+/* {"output", "tensor", "scale", "activation", "explanation"} */
+void json_write_scores(json_writer *w, const model_scores *scores);
 /* An array of the labels. */
 void json_write_labels(json_writer *w, const served_model *model);
 

@@ -72,11 +72,33 @@ static void add_up(const cnn_average_head *head, size_t class_index, const float
             map[i] += weights[k] * features[k * positions + i];
 }
 
-static size_t class_of(const model_query *query, const cnn_session *session) {
-    size_t best = query->explained_class;
-    if (best == MODEL_BEST_CLASS) /* activations keep the order */
-        top_k(cnn_session_output(session, query->prediction), query->model->class_count, 1, &best);
-    return best;
+static model_code class_of(const model_query *query, const cnn_plan *plan,
+                           const cnn_session *session, size_t *best, model_error *err) {
+    float *scores = NULL;
+    *best = query->explained_class;
+    if (*best != MODEL_BEST_CLASS) return MODEL_OK;
+    model_code code = read_scores(query, plan, session, &scores, err);
+    if (code == MODEL_OK) top_k(scores, query->model->class_count, 1, best); /* as behind activations */
+    free(scores);
+    return code;
+}
+
+/* The map of one class, owned by the caller. */
+static model_code make_map(const model_query *query, const cnn_plan *plan,
+                           const cnn_session *session, size_t class_index, size_t positions,
+                           float **out, model_error *err) {
+    const cnn_average_head *head = query->head;
+    float *map = calloc(positions, sizeof *map);
+    float *features = map ? calloc(head->channels * positions, sizeof *features) : NULL;
+    if (!features) {
+        free(map);
+        return model_fail_memory(err);
+    }
+    read_output(plan, session, query->head_place, features);
+    add_up(head, class_index, features, positions, map);
+    free(features);
+    *out = map;
+    return MODEL_OK;
 }
 
 model_code explain_map(const model_query *query, const cnn_plan *plan, const cnn_session *session,
@@ -88,11 +110,12 @@ model_code explain_map(const model_query *query, const cnn_plan *plan, const cnn
         return model_fail(err, MODEL_BAD_REQUEST,
                           "for an image of this size tensor '%.100s' is not 1x%zuxHxW",
                           head->features, head->channels);
-    size_t positions = (size_t)(shape.dims[2] * shape.dims[3]);
-    float *map = calloc(positions, sizeof *map);
-    if (!map) return model_fail_memory(err);
-    size_t class_index = class_of(query, session);
-    add_up(head, class_index, cnn_session_output(session, query->head_place), positions, map);
+    float *map = NULL;
+    size_t class_index, positions = (size_t)(shape.dims[2] * shape.dims[3]);
+    model_code code = class_of(query, plan, session, &class_index, err);
+    if (code == MODEL_OK)
+        code = make_map(query, plan, session, class_index, positions, &map, err);
+    if (code != MODEL_OK) return code;
     *out = (model_explanation){.class_index = class_index,
                                .label = query->model->labels[class_index],
                                .tensor = head->features,

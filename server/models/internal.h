@@ -39,8 +39,11 @@ struct served_model {
     bool fixed;           /* every image gives the same tensor, nominal_h x nominal_w */
     int nominal_h, nominal_w;
     size_t output;        /* index of the graph output that predictions come from */
-    size_t output_tensor; /* and of its tensor */
-    model_activation activation;
+    size_t output_tensor; /* and of the tensor that holds their scores */
+    model_scores scores;
+    cnn_tensor_info scores_info; /* of that tensor at the nominal input */
+    atomic_int fractions;   /* see scores_look: answers between 0 and 1; -1: settled */
+    atomic_bool other_sums; /* one of them did not add up to 1 */
     char **labels; /* class_count strings in one block, freed as one */
     size_t class_count;
     pthread_mutex_t lazy_lock; /* guards the three below, NULL until asked for */
@@ -76,6 +79,8 @@ cnn_shape model_input_shape(const served_model *model, int height, int width);
 /* Classes that a tensor of this shape holds; 0 if it is not one vector: 1xCx1x1, 1xC, C. */
 size_t model_class_vector(const cnn_shape *shape);
 
+/* Lines of a labels.txt. */
+size_t labels_count(const char *text, size_t size);
 /* Reads labels.txt or makes up "class 0"...; `text` NULL: make them up. See labels.c. */
 model_code labels_create(const char *text, size_t size, size_t classes, const char *path,
                          char ***out, model_error *err);
@@ -83,7 +88,7 @@ model_code labels_create(const char *text, size_t size, size_t classes, const ch
 model_code labels_copy(char *const *names, size_t count, size_t classes, const char *path,
                        char ***out, model_error *err);
 
-/* In place: softmax or sigmoid of `count` values. */
+/* In place: an activation of `count` values. */
 void activation_apply(model_activation activation, float *values, size_t count);
 /*
  * Writes the indices of the `k` largest values to `best`, largest first, equal ones by lower index,

@@ -52,8 +52,24 @@ typedef struct model_warnings {
 
 typedef struct served_model served_model;
 
-/* What is done to the prediction output; "auto" is resolved when loading. */
-typedef enum model_activation { MODEL_NONE, MODEL_SOFTMAX, MODEL_SIGMOID } model_activation;
+/* What is done to the class scores; "auto" is resolved when loading. */
+typedef enum model_activation {
+    MODEL_NONE,
+    MODEL_SOFTMAX,
+    MODEL_SIGMOID,
+    MODEL_EXP
+} model_activation;
+
+/* Where predictions come from, and why. */
+typedef struct model_scores {
+    const char *output; /* name of the graph output */
+    const char *tensor; /* that holds the scores: it, or one behind it from which it has chosen */
+    double scale;       /* what they are divided by first */
+    model_activation activation;
+    bool given;   /* by model.json */
+    bool assumed; /* nothing tells that they are logits */
+    char *text;   /* one line: what was chosen and why */
+} model_scores;
 
 /* Longest model name; names are [A-Za-z0-9][A-Za-z0-9._-]*. */
 #define MODEL_NAME_MAX 128
@@ -81,11 +97,18 @@ const char *served_model_precision(const served_model *model);    /* "fp32" */
 /* Where it came from: a path, or "built in". */
 const char *served_model_origin(const served_model *model);
 model_activation served_model_activation(const served_model *model);
-const char *model_activation_name(model_activation activation); /* "none", "softmax", "sigmoid" */
+const model_scores *served_model_scores(const served_model *model);
+/* "none", "softmax", "sigmoid", "exp" */
+const char *model_activation_name(model_activation activation);
+/*
+ * True, with a sentence in `text`, if what was taken for logits looks like probabilities in the
+ * first answers, at least `answers` of them (more where they do not add up to 1); once a model.
+ */
+bool served_model_doubt(served_model *model, int answers, char *text, size_t size);
 
 /* The input that images are fed to: extents that depend on the image are -1, the batch is 1. */
 cnn_tensor_info served_model_input(const served_model *model);
-/* The output that predictions come from; extents that the graph leaves open are -1, the batch 1. */
+/* The tensor that holds the class scores; extents that depend on the image are -1, the batch 1. */
 cnn_tensor_info served_model_output(const served_model *model);
 /* Preprocessing, complete: layout and channels included. */
 const image_spec *served_model_spec(const served_model *model);

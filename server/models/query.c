@@ -5,8 +5,9 @@
  * are the features. Predictions and explanations add their tensors to what is computed. A plan for
  * exactly that set leaves out whatever lies downstream of it.
  *
- * Types are known to the planner only, so a plan is compiled to learn them: tensors of other types
- * than float32 are an error if named, and are passed over if only a wildcard matches them.
+ * Types are known to the planner only, so a plan is compiled to learn them: tensors that are not of
+ * floating-point numbers are an error if named, and are passed over if only a wildcard matches
+ * them.
  */
 #include "models/query.h"
 
@@ -142,17 +143,18 @@ static void list_wanted(model_query *query, const unsigned char *marks) {
     }
 }
 
-/* Takes the marks off what a wildcard matched and is not float32. *again: there were such. */
+/* Takes the marks off what a wildcard matched and is no floating-point tensor. *again: there were such. */
 static model_code drop_other_types(model_query *query, unsigned char *marks, const cnn_plan *plan,
                                    bool *again, model_error *err) {
     *again = false;
     for (size_t i = 0; i < query->feature_count; i++) {
         cnn_tensor_info info = cnn_plan_output(plan, query->feature_places[i]);
         unsigned char *mark = &marks[query->wanted[query->feature_places[i]]];
-        if (info.dtype == CNN_FLOAT32) continue;
+        if (cnn_dtype_is_float(info.dtype)) continue;
         if (*mark == NAMED)
             return model_fail(err, MODEL_BAD_REQUEST,
-                              "tensor '%.100s' is %s, only float32 tensors can be had as features",
+                              "tensor '%.100s' is %s, only floating-point tensors can be had as "
+                              "features",
                               info.name, cnn_dtype_name(info.dtype));
         *mark = UNWANTED;
         *again = true;

@@ -23,6 +23,11 @@ struct model_query {
     plan_entry *plan; /* held; NULL: each image selects one */
 };
 
+/* Output `index` of the last run, which is of a floating-point type, as float32. */
+void read_output(const cnn_plan *plan, const cnn_session *session, size_t index, float *to);
+/* The class scores of the last run, as the network gives them; the caller frees *out. */
+model_code read_scores(const model_query *query, const cnn_plan *plan, const cnn_session *session,
+                       float **out, model_error *err);
 /* Shape and count of a feature from its tensor's info: the batch extent of 1 is left away. */
 void feature_set_shape(model_feature *feature, const cnn_shape *shape);
 

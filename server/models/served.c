@@ -2,6 +2,7 @@
 #include "models/internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 served_model *served_model_ref(served_model *model) {
     atomic_fetch_add_explicit(&model->refs, 1, memory_order_relaxed);
@@ -16,6 +17,7 @@ void served_model_unref(served_model *model) {
     cnn_average_head_free(model->head);
     free(model->headless);
     cnn_model_free(model->cnn);
+    free(model->scores.text);
     free(model->labels);
     free(model->tensors);
     free(model->origin);
@@ -40,7 +42,11 @@ const char *served_model_origin(const served_model *model) {
 }
 
 model_activation served_model_activation(const served_model *model) {
-    return model->activation;
+    return model->scores.activation;
+}
+
+const model_scores *served_model_scores(const served_model *model) {
+    return &model->scores;
 }
 
 cnn_shape model_input_shape(const served_model *model, int height, int width) {
@@ -59,6 +65,7 @@ cnn_tensor_info served_model_input(const served_model *model) {
 
 cnn_tensor_info served_model_output(const served_model *model) {
     cnn_tensor_info info = cnn_model_output(model->cnn, model->output);
+    if (strcmp(info.name, model->scores.tensor) != 0) info = model->scores_info;
     if (info.shape.rank > 0 && info.shape.dims[0] < 0) info.shape.dims[0] = 1;
     return info;
 }
