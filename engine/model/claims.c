@@ -88,18 +88,25 @@ static unsigned axes_below(int count) {
     return (1u << count) - 1;
 }
 
+unsigned claim_real_axes(const cnn_shape *shape) {
+    unsigned set = 0;
+    for (int i = 0; i < shape->rank; i++)
+        if (shape->dims[i] != 1) set |= 1u << i;
+    return set;
+}
+
 /* The axes of `set` in a shape to which that of `set` is reshaped. Both are cut into the smallest
  * blocks of axes that hold equally many elements; a block keeps classes if all of it did. */
 static unsigned reshaped_axes(const cnn_shape *from, const cnn_shape *to, unsigned set) {
-    unsigned out = 0;
-    if (set == EVERY_AXIS) return set;
+    unsigned out = 0, real = claim_real_axes(from);
+    if (set == EVERY_AXIS || real == 0) return EVERY_AXIS;
     for (int i = 0, j = 0; j < to->rank;) {
         int64_t left = 1, right = to->dims[j];
         int begin = j++;
-        bool whole = true;
+        bool whole = right != 1; /* a new axis of one element is none of classes */
         while (left != right) {
             if (left < right && i < from->rank) {
-                whole &= from->dims[i] == 1 || (set >> i & 1);
+                whole &= (set | ~real) >> i & 1;
                 left *= from->dims[i++];
             } else if (left > right && j < to->rank) {
                 right *= to->dims[j++];
@@ -124,13 +131,6 @@ static unsigned without_axes(unsigned set, unsigned gone, int rank) {
     for (int i = 0, at = 0; i < rank; i++)
         if (!(gone >> i & 1)) out |= (set >> i & 1) << at++;
     return out;
-}
-
-unsigned claim_real_axes(const cnn_shape *shape) {
-    unsigned set = 0;
-    for (int i = 0; i < shape->rank; i++)
-        if (shape->dims[i] != 1) set |= 1u << i;
-    return set;
 }
 
 size_t vector_size(const graph *g, int value) {
@@ -199,9 +199,14 @@ static claim gather(const claims *c, const graph_node *node) {
         return claim_nothing(c, node);
     data.logits = -1;
     if (data.axes == EVERY_AXIS) return data;
+    bool classes = data.axes & claim_real_axes(rewrite_shape(c->g, node->inputs[0]));
     unsigned here = (data.axes >> axis & 1) ? axes_below(indices) << axis : 0;
     unsigned before = data.axes & axes_below(axis), after = data.axes >> (axis + 1);
     data.axes = before | here | after << (axis + indices);
+    if (classes && !(data.axes & claim_real_axes(rewrite_shape(c->g, node->outputs[0])))) {
+        data.axes = EVERY_AXIS;
+        data.shares = false;
+    }
     return data;
 }
 

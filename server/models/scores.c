@@ -174,14 +174,14 @@ static candidate *choose(const candidates *all, size_t labels, const char **why)
         size_t classes;
         const char *why;
     } rules[] = {
-        {is_probability, labels, "because it holds probabilities"},
-        {fits, labels, "because it has as many scores as there are labels"},
+        {labels ? is_probability : NULL, labels, "because it holds probabilities"},
+        {labels ? fits : NULL, labels, "because it has as many scores as there are labels"},
         {is_probability, 0, "because it holds probabilities"},
-        {is_chosen_from, 0, "because its best scores are an output"},
+        {is_chosen_from, 0, "because it tells the best of the scores"},
         {fits, 0, "the first one with a score for each class"},
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        candidate *it = first(all, rules[i].rule, rules[i].classes);
+        candidate *it = rules[i].rule ? first(all, rules[i].rule, rules[i].classes) : NULL;
         *why = all->count == 1 ? "the only one" : rules[i].why;
         if (it) return it;
     }
@@ -259,10 +259,10 @@ static char *explain(const model_config *config, const cnn_output_meaning *meani
                      const model_scores *scores, size_t classes) {
     buffer out;
     buffer_init(&out, 4096);
-    buffer_printf(&out, "output '%.100s', %s", scores->output, why);
+    buffer_printf(&out, "output '%.100s'", scores->output);
     if (strcmp(scores->tensor, scores->output) != 0)
-        buffer_printf(&out, ", and tensor '%.100s' behind it", scores->tensor);
-    buffer_printf(&out, ": %s", values_word(meaning->values, scores->activation));
+        buffer_printf(&out, " (tensor '%.100s' behind it)", scores->tensor);
+    buffer_printf(&out, ", %s: %s", why, values_word(meaning->values, scores->activation));
     if (meaning->scale != 1) buffer_printf(&out, " times %.7g", meaning->scale);
     buffer_printf(&out, ", from %s; ", meaning->reason);
     if (scores->scale != 1) buffer_printf(&out, "divided by %.7g, ", scores->scale);
