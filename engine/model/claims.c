@@ -269,6 +269,8 @@ static claim softmax(const claims *c, const graph_node *node) {
     a.shares = true;
     a.logarithm = rewrite_is(node, "LogSoftmax");
     a.axes = softmax_axes(c->g, node);
+    a.trivial = !(a.axes & claim_real_axes(rewrite_shape(c->g, node->inputs[0])));
+    if (a.trivial) a.axes = EVERY_AXIS;
     return x.chosen >= 0 ? x : a;
 }
 

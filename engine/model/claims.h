@@ -20,6 +20,7 @@ typedef struct claim {
     bool logarithm; /* or else are `high` times the logarithm of values between 0 and 1 */
     bool shares;    /* along `axes` together they are at most `high` */
     bool constant;
+    bool trivial; /* a softmax over single elements: 1 everywhere */
     double low, high;
     unsigned axes; /* set of axes along which classes may lie */
     int base;      /* the node that made the values what they are; -1: none */

@@ -96,6 +96,8 @@ static cnn_status read_meaning(const claims *c, int output, cnn_output_meaning *
     describe(c, scores, text, sizeof text);
     if (claim_is_probability(&c->of[scores]) && !over_classes(c, scores))
         append(text, sizeof text, ", which is not over the classes");
+    if (c->of[scores].trivial && vector_size(c->g, scores) > 1)
+        append(text, sizeof text, ", which is over single elements and so 1 everywhere");
     if (by)
         append(text, sizeof text, ", before %s '%.80s'", by->op->name, graph_node_label(c->g, by));
     cnn_scrub(text);

@@ -171,9 +171,9 @@ static bool key_output_name(config_reader *r, const char *key, const json_t *val
 
 static bool key_output_activation(config_reader *r, const char *key, const json_t *value) {
     static const config_activation activations[] = {CONFIG_AUTO, CONFIG_SOFTMAX, CONFIG_SIGMOID,
-                                                    CONFIG_EXP, CONFIG_NONE};
+                                                    CONFIG_NONE};
     int index;
-    if (!read_choice(r, key, value, "auto|softmax|sigmoid|exp|none", &index)) return false;
+    if (!read_choice(r, key, value, "auto|softmax|sigmoid|none", &index)) return false;
     r->config.activation = activations[index];
     return true;
 }

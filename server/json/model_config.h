@@ -21,7 +21,6 @@ typedef enum config_activation {
     CONFIG_AUTO,
     CONFIG_SOFTMAX,
     CONFIG_SIGMOID,
-    CONFIG_EXP,
     CONFIG_NONE,
 } config_activation;
 

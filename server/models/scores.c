@@ -217,7 +217,6 @@ static model_code choose_any(const served_model *model, candidates *all, size_t 
 static void choose_activation(const model_config *config, const candidate *it, model_scores *out) {
     static const model_activation given[] = {[CONFIG_SOFTMAX] = MODEL_SOFTMAX,
                                              [CONFIG_SIGMOID] = MODEL_SIGMOID,
-                                             [CONFIG_EXP] = MODEL_EXP,
                                              [CONFIG_NONE] = MODEL_NONE};
     const cnn_output_meaning *meaning = it->meaning;
     bool silent = config->activation == CONFIG_AUTO;

@@ -140,6 +140,54 @@ Test(average_head, weights_behind_a_transpose) {
     expect_weights(&f, 1);
 }
 
+/* What makes probabilities of the scores is looked through, and so is what chooses from them. */
+Test(average_head, behind_probabilities) {
+    static const char *const ends[] = {
+        "Sigmoid s y",
+        "HardSigmoid s y",
+        "LogSoftmax s y",
+        "Softmax s p; Clip p+low+one y",
+        "Softmax s p; Mul p+hundred y",
+        "Cast s y to=11",
+        "Exp s e; ReduceSum e+axis t; Div e+t y",
+        "ReduceLogSumExp s l axes=1; Sub s+l y",
+        "Softmax s p; TopK p+two_best y+i",
+        "ArgMax s y axis=1",
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        file f = begin();
+        set_raw(add_initializer(&f, "low", CNN_FLOAT32, 0, NULL), (float[]){1e-7f}, 4);
+        set_raw(add_initializer(&f, "one", CNN_FLOAT32, 0, NULL), (float[]){1}, 4);
+        set_raw(add_initializer(&f, "hundred", CNN_FLOAT32, 0, NULL), (float[]){100}, 4);
+        set_raw(add_initializer(&f, "axis", CNN_INT64, 1, (int64_t[]){1}), (int64_t[]){1}, 8);
+        set_raw(add_initializer(&f, "two_best", CNN_INT64, 1, (int64_t[]){1}), (int64_t[]){2}, 8);
+        add_nodes(&f, "GlobalAveragePool features p0; Flatten p0 v; MatMul v+wt m; Add m+b s");
+        add_nodes(&f, ends[i]);
+        expect_weights(&f, 1);
+    }
+}
+
+/* Half precision between floats: the weights are the same numbers. */
+Test(average_head, weights_of_another_type) {
+    file f = begin();
+    double wide[2][3];
+    for (int i = 0; i < 6; i++)
+        wide[i / 3][i % 3] = transposed[i / 3][i % 3];
+    set_raw(add_initializer(&f, "wide", CNN_FLOAT64, 2, (int64_t[]){2, 3}), wide, sizeof wide);
+    add_nodes(&f, "GlobalAveragePool features p; Flatten p v; Cast v d to=11; MatMul d+wide s; "
+                  "Softmax s y");
+    expect_weights(&f, 1);
+}
+
+/* 1 - p turns the order round, and parts of the scores are others. */
+Test(average_head, not_behind_what_changes_the_order) {
+    file f = begin();
+    set_raw(add_initializer(&f, "one", CNN_FLOAT32, 0, NULL), (float[]){1}, 4);
+    add_nodes(&f, "GlobalAveragePool features p; Flatten p v; MatMul v+wt s; Sigmoid s q; "
+                  "Sub one+q y");
+    expect_refusal(&f, "GlobalAveragePool 'p', Flatten 'v', MatMul 's', Sigmoid 'q', Sub 'y'");
+}
+
 Test(average_head, channels_that_are_the_classes) {
     cnn_average_head *head = NULL;
     file f = begin();

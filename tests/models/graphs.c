@@ -104,8 +104,32 @@ void graph_write_chain(const char *folder, const char *name, const char *const *
         if (strcmp(ops[i], "Cast") == 0) set_dtype(node);
         strcpy(from, to);
     }
-    Onnx__TypeProto__TensorTypeProto *type = add_output(&f, from, 0, NULL)->type->tensor_type;
-    protobuf_c_message_free_unpacked(&type->shape->base, NULL);
-    type->shape = NULL; /* the file does not say it */
+    add_shapeless_output(&f, from);
     write_file(folder, name, &f);
+}
+
+static void add_number(file *f, const char *name, float number) {
+    set_raw(add_initializer(f, name, CNN_FLOAT32, 0, NULL), &number, sizeof number);
+}
+
+void graph_write_heads(const char *folder, size_t classes, const float *logits, const char *nodes,
+                       const char *outputs) {
+    int64_t count = (int64_t)classes, dims[] = {3, count};
+    float *zeros = calloc(3 * classes, sizeof *zeros);
+    char *names = strdup(outputs), *rest = names;
+    file f = file_begin(13);
+    add_input(&f, "image", 4, (int64_t[]){1, 3, 1, 1});
+    set_raw(add_initializer(&f, "w", CNN_FLOAT32, 2, dims), zeros, 3 * classes * sizeof *zeros);
+    set_raw(add_initializer(&f, "b", CNN_FLOAT32, 1, &count), logits, classes * sizeof *logits);
+    set_raw(add_initializer(&f, "k", CNN_INT64, 1, (int64_t[]){1}), (int64_t[]){2}, 8);
+    set_raw(add_initializer(&f, "zero", CNN_UINT8, 0, NULL), "", 1);
+    add_number(&f, "hundred", 100);
+    add_number(&f, "half", 0.5f);
+    add_nodes(&f, "Flatten image features; Gemm features+w+b z");
+    add_nodes(&f, nodes);
+    for (char *name; (name = strsep(&rest, " "));)
+        add_shapeless_output(&f, name);
+    write_file(folder, "model.onnx", &f);
+    free(names);
+    free(zeros);
 }

@@ -18,6 +18,14 @@ void graph_write_wide(const char *folder, const char *name, int channels);
 void graph_write_exported(const char *folder, const char *name, int channels, int classes);
 
 /*
+ * image (1, 3, 1, 1) -> features (1, 3) -> z (1, classes), which are `logits` whatever the image;
+ * then `nodes` (see add_nodes), which may read the constants k (2), hundred, half and zero (uint8).
+ * `outputs` are tensors of any type, separated by spaces.
+ */
+void graph_write_heads(const char *folder, size_t classes, const float *logits, const char *nodes,
+                       const char *outputs);
+
+/*
  * A network with a class activation map: image (1, 3, 4, 4) -> Relu -> features ->
  * GlobalAveragePool (or Transpose -> ReduceMean, as Keras' exporter writes it) -> Flatten -> Gemm
  * -> scores (1, 2). Class 0 weighs the channels by 1, 0 and -1, class 1 by 0.5, 2 and 0; `bias` is

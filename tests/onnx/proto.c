@@ -183,3 +183,47 @@ cnn_status load_file(file *f, const char *directory, graph **out, cnn_error *err
         graph_free(g);
     return status;
 }
+
+void add_shapeless_output(file *f, const char *name) {
+    Onnx__TypeProto__TensorTypeProto *type = add_output(f, name, 0, NULL)->type->tensor_type;
+    protobuf_c_message_free_unpacked(&type->shape->base, NULL);
+    type->shape = NULL;
+}
+
+/* "axis=1": an integer; "perm=1,0": several; "alpha=.5": a float. */
+static void add_attribute_text(Onnx__NodeProto *node, char *text) {
+    char *value = strchr(text, '=');
+    *value++ = '\0';
+    if (strchr(value, '.')) {
+        Onnx__AttributeProto *a = add_attribute(node, text, 1);
+        a->has_f = 1;
+        a->f = strtof(value, NULL);
+        return;
+    }
+    bool list = strchr(value, ',') || strcmp(text, "axes") == 0;
+    Onnx__AttributeProto *a = add_attribute(node, text, list ? 7 : 2);
+    a->has_i = !list;
+    a->i = atol(value);
+    if (!list) return;
+    int64_t ints[8];
+    for (char *item; (item = strsep(&value, ","));)
+        ints[a->n_ints++] = atol(item);
+    a->ints = copy_of(ints, a->n_ints * sizeof *ints);
+}
+
+void add_nodes(file *f, const char *line) {
+    char *copy = strdup(line), *rest = copy;
+    for (char *part; (part = strsep(&rest, ";"));) {
+        part += strspn(part, " ");
+        const char *op = strsep(&part, " ");
+        char *inputs = strsep(&part, " "), *outputs = strsep(&part, " ");
+        for (char *plus = inputs; *plus; plus++)
+            if (*plus == '+') *plus = ' ';
+        for (char *plus = outputs; *plus; plus++)
+            if (*plus == '+') *plus = ' ';
+        Onnx__NodeProto *node = add_node(f, op, inputs, outputs);
+        for (char *attribute; (attribute = strsep(&part, " "));)
+            add_attribute_text(node, attribute);
+    }
+    free(copy);
+}

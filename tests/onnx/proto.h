@@ -22,6 +22,8 @@ Onnx__OperatorSetIdProto *add_opset(file *f, const char *domain, int64_t version
 /* A float32 input or output; extents below 0 have a symbol. */
 Onnx__ValueInfoProto *add_input(file *f, const char *name, size_t rank, const int64_t *dims);
 Onnx__ValueInfoProto *add_output(file *f, const char *name, size_t rank, const int64_t *dims);
+/* An output of which the file does not say the shape. */
+void add_shapeless_output(file *f, const char *name);
 /* An initializer without data. */
 Onnx__TensorProto *add_initializer(file *f, const char *name, int type, size_t rank,
                                    const int64_t *dims);
@@ -29,6 +31,11 @@ void set_raw(Onnx__TensorProto *t, const void *bytes, size_t size);
 void set_external(Onnx__TensorProto *t, const char *key, const char *value);
 /* Names are separated by spaces, "-" is an absent one. */
 Onnx__NodeProto *add_node(file *f, const char *op, const char *inputs, const char *outputs);
+/*
+ * Several nodes, separated by ";": operator, inputs and outputs (each joined by "+"), attributes:
+ * "Softmax z s axis=1; ReduceMean s y axes=2,3 keepdims=0; LeakyRelu y l alpha=0.1".
+ */
+void add_nodes(file *f, const char *line);
 /* `type` as ONNX numbers AttributeType. */
 Onnx__AttributeProto *add_attribute(Onnx__NodeProto *node, const char *name, int type);
 
