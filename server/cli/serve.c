@@ -192,8 +192,8 @@ static int serve(const serve_values *v) {
     if (status == CLI_OK) status = load_models(&a, v);
     if (status == CLI_OK) status = start_http(&a, v, &server);
     if (status == CLI_OK) {
-        log_models(&a);
         announce(&a, server);
+        log_models(&a);
         const char *why = wait_for_signal();
         log_line(LEVEL_INFO, "stopping on %s", why);
         drain(&a, server, v->drain_seconds);

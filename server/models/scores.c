@@ -321,7 +321,7 @@ void scores_apply(const served_model *model, float *values) {
 #define SUM_TOLERANCE 1e-3
 /* Answers that must be between 0 and 1 where they do not add up to 1, for each that must where they
  * do. */
-#define MORE_ANSWERS 10
+#define MORE_ANSWERS 30
 
 /* All between 0 and 1; *sum is theirs. */
 static bool are_fractions(const float *values, size_t count, double *sum) {

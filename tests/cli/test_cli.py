@@ -8,6 +8,7 @@ variable CNNSERVE_TEST_DATA does not name it.
 """
 import base64
 import csv
+import http.client
 import http.server
 import io
 import json
@@ -463,6 +464,41 @@ class Classify(Case):
         self.assertGreaterEqual(close, 195)
 
 
+class Scores(Case):
+    """What was taken for logits, and gives probabilities."""
+
+    def write_model(self):
+        self.write("m/model.onnx", node_model([1, 3, 1, 1], ("Identity", "last", "x", "y")))
+        self.write("m/model.json", json.dumps({"input": {"resize": {"mode": "none"}, "mean": 0, "std": 1}}))
+        return self.write("third.png", png([[85]]))  # 85 / 255 in each of three channels
+
+    def test_classify_says_so(self):
+        picture = self.write_model()
+        result = run("classify", self.folder / "m", picture)
+        self.assertRegex(result.stderr.decode(), r"^cnnserve: warning: model 'm' version 1: the scores .* add up to 1.*"
+                                                 r'"output": {"activation": "none"} in model.json\n$')
+        self.write("m/model.json", json.dumps({"input": {"resize": {"mode": "none"}, "mean": 0, "std": 1},
+                                               "output": {"activation": "none"}}))
+        self.assertAlmostEqual(self.entries(self.folder / "m", picture)[0]["predictions"][0]["probability"], 1 / 3)
+
+    def test_server_says_so_once_and_what_it_has_chosen(self):
+        picture = self.write_model()
+        server = subprocess.Popen([PROGRAM, "serve", "--port", "0", "--model", f"m={self.folder}/m"],
+                                  stderr=subprocess.PIPE, text=True)
+        port = int(re.search(r"ready on http://127.0.0.1:(\d+)", server.stderr.readline())[1])
+        for _ in range(6):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+            connection.request("POST", "/v1/classify", body=picture.read_bytes())
+            self.assertEqual(connection.getresponse().status, 200)
+            connection.close()
+        server.terminate()
+        log = server.communicate(timeout=TIMEOUT)[1]
+        self.assertEqual(server.returncode, 0)
+        self.assertEqual(len(re.findall("were taken for logits", log)), 1, log)
+        self.assertIn("model 'm' version 1: scores are output 'y', the only one: logits, from tensor 'x' through "
+                      "Identity; softmax is applied", log)
+
+
 class Inspect(Case):
     def test_table(self):
         text = self.check("inspect", "line-detector")
@@ -472,6 +508,8 @@ class Inspect(Case):
         self.assertRegex(text, r"(?m)^Total params: +9 \(9\)\nTotal MACs: +443,556 \(443\.56 k\)\n"
                                r"Weights: +\d+.* packed\nActivations: +\d+.* a run$")
         self.assertRegex(text, r"(?m)^Classes +1: vertical line$")
+        self.assertRegex(text, r"(?m)^Scores +output 'global_max', as model.json says: values, from Relu '\w+' through "
+                               r"GlobalMaxPool; taken as they are, as model.json says$")
         for heading in "Totals", "Windows and inputs", "Tensors", "From picture to answer":
             self.assertIn(f"\n\n{heading}\n\n", text)
         self.assertRegex(text, r"(?m)^Layer +Kernel +Stride +Pads +Dilation +Groups +Inputs$")
@@ -498,6 +536,9 @@ class Inspect(Case):
         self.assertEqual(model["preprocessing"]["color"], "GRAY")
         self.assertEqual(sum(layer["params"] for layer in model["layers"]), model["params"])
         self.assertEqual(sum(layer["macs"] for layer in model["layers"]), model["macs"])
+        self.assertEqual(model["scores"], {
+            "output": "logits", "tensor": "logits", "scale": 1.0, "activation": "softmax", "explanation":
+            "output 'logits', as model.json says: logits, from Gemm 'logits'; softmax is applied, as model.json says"})
         for layer in model["layers"]:
             window = {"Conv": ["kernel_shape", "strides", "pads", "dilations", "group"],
                       "MaxPool": ["kernel_shape", "strides", "pads", "dilations"]}.get(layer["op"], [])

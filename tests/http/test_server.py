@@ -327,8 +327,10 @@ class Classify(ServerCase):
         models = self.get("/v1/models").json()["models"]
         self.assertEqual([m["name"] for m in models], ["cifar10", "digits", "line-detector"])
         model = self.get("/v1/models/digits").json()
-        for key in ("name", "version", "input", "output", "preprocessing", "labels", "memory", "precision", "layers"):
+        for key in ("name", "version", "input", "output", "preprocessing", "scores", "labels", "memory", "precision",
+                    "layers"):
             self.assertIn(key, model)
+        self.assertEqual((model["scores"]["output"], model["scores"]["activation"]), ("logits", "softmax"))
         self.assertEqual(model["labels"], [str(i) for i in range(10)])
         self.assertEqual(sorted(model["layers"][0]), ["dilations", "group", "inputs", "kernel_shape", "macs", "name", "op",
                                                       "output", "output_shape", "pads", "params", "strides"])
@@ -961,6 +963,9 @@ class StartAndStop(unittest.TestCase):
                                             r"line-detector; default cifar10; threads 1, given; baseline\)\n$")
         self.assertEqual(server.lines[0], server.ready_line)
         self.assertEqual(server.stop(), 0)
+        self.assertEqual([line.split(":")[-2].strip() for line in server.lines if " scores are output " in line],
+                         ["scores are output 'logits', as model.json says", "scores are output 'logits', as model.json says",
+                          "scores are output 'global_max', as model.json says"])
 
     def test_ipv6(self):
         if not socket.has_ipv6:

@@ -229,10 +229,10 @@ Test(scores, sums_other_than_1_are_doubted_later) {
     float out[8];
     served_model *model = open_head(4, (float[]){0.25f, 0.5f, 0.75f, 1}, "Identity z y");
     for (int answers = 0; answers < 30; answers++) {
-        cr_expect_not(doubts(model, 3), "after %d", answers);
+        cr_expect_not(doubts(model, 1), "after %d", answers);
         classify(model, out);
     }
-    cr_expect(doubts(model, 3));
+    cr_expect(doubts(model, 1));
     served_model_unref(model);
 }
 
