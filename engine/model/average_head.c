@@ -89,8 +89,8 @@ static cnn_status fill(const linear *l, size_t channels, size_t classes, cnn_ave
     for (size_t c = 0; c < classes; c++)
         for (size_t k = 0; k < channels; k++)
             to[c * channels + k] =
-                l->scale * (float)tensor_number(
-                               l->weights, l->transposed ? k * classes + c : c * channels + k);
+                l->scale * (float)tensor_number(l->weights,
+                                                l->transposed ? k * classes + c : c * channels + k);
     head->weights = to;
     return CNN_OK;
 }

@@ -39,8 +39,8 @@ claim claim_between(const claims *c, const graph_node *node, double low, double 
 }
 
 static claim constant_claim(const tensor *t) {
-    claim a = {.constant = true, .axes = EVERY_AXIS, .base = -1, .from = -1, .logits = -1,
-               .chosen = -1};
+    claim a = {
+        .constant = true, .axes = EVERY_AXIS, .base = -1, .from = -1, .logits = -1, .chosen = -1};
     a.low = INFINITY;
     a.high = -INFINITY;
     if (!t->data || t->elements > MAX_ELEMENTS) a.constant = false;
@@ -146,12 +146,13 @@ size_t vector_size(const graph *g, int value) {
 /* ---- views ---- */
 
 bool keeps_values(const graph *g, const graph_node *node) {
-    static const char *const ops[] = {"Identity", "Dropout",   "Cast",     "Reshape",
-                                      "Flatten",  "Squeeze",   "Unsqueeze", "Transpose"};
+    static const char *const ops[] = {"Identity", "Dropout", "Cast",      "Reshape",
+                                      "Flatten",  "Squeeze", "Unsqueeze", "Transpose"};
     for (size_t i = 0; i < ARRAY_LENGTH(ops); i++)
         if (rewrite_is(node, ops[i]))
-            return node->inputs[0] >= 0 && cnn_dtype_is_float(g->values[node->inputs[0]].dtype) ==
-                                               cnn_dtype_is_float(g->values[node->outputs[0]].dtype);
+            return node->inputs[0] >= 0 &&
+                   cnn_dtype_is_float(g->values[node->inputs[0]].dtype) ==
+                       cnn_dtype_is_float(g->values[node->outputs[0]].dtype);
     return false;
 }
 
@@ -226,8 +227,8 @@ static claim hull(const claims *c, const graph_node *node, size_t first, bool br
         if (b.constant || node->inputs[i] < 0) continue;
         if (!b.known || (a.known && (b.logarithm != a.logarithm || !near(b.high, a.high))))
             goto nothing;
-        if (broadcast) b.axes = broadcast_axes(b.axes, rewrite_shape(c->g, node->inputs[i])->rank,
-                                               rank);
+        if (broadcast)
+            b.axes = broadcast_axes(b.axes, rewrite_shape(c->g, node->inputs[i])->rank, rank);
         unsigned axes = a.known ? a.axes & b.axes : b.axes;
         double low = a.known ? fmin(a.low, b.low) : b.low;
         if (!a.known) a = b;
@@ -249,7 +250,18 @@ static claim concat(const claims *c, const graph_node *node) {
     return hull(c, node, 0, false);
 }
 
+/* Softplus as PyTorch defines it: x itself where x is large. */
+static bool is_softplus(const claims *c, const graph_node *node) {
+    const graph_node *large = rewrite_producer(c->g, node->inputs[0], "Greater");
+    const graph_node *plus = rewrite_producer(c->g, node->inputs[2], "Softplus");
+    if (!large || !plus) return false;
+    claim threshold = claim_of_input(c, large, 1);
+    return plus->inputs[0] == node->inputs[1] && large->inputs[0] == node->inputs[1] &&
+           threshold.constant && threshold.low >= 0;
+}
+
 static claim where(const claims *c, const graph_node *node) {
+    if (is_softplus(c, node)) return claim_between(c, node, 0, INFINITY, -1);
     return hull(c, node, 1, true);
 }
 
@@ -302,8 +314,7 @@ static claim exponential(const claims *c, const graph_node *node) {
 
 static claim logarithm(const claims *c, const graph_node *node) {
     claim a = pass(c, node, 0);
-    if (a.logarithm || !claim_is_probability(&a) || !near(a.high, 1))
-        return claim_nothing(c, node);
+    if (a.logarithm || !claim_is_probability(&a) || !near(a.high, 1)) return claim_nothing(c, node);
     a.logarithm = true;
     return a;
 }
@@ -356,7 +367,8 @@ static claim sum(claim a, const claim *b) {
     return a;
 }
 
-/* What is chosen stays so in another unit, an index also if it is counted from another number on. */
+/* What is chosen stays so in another unit, an index also if it is counted from another number on.
+ */
 static bool still_chosen(const claims *c, const graph_node *node, claim *out) {
     for (size_t i = 0; i < 2; i++) {
         *out = pass(c, node, i);
@@ -474,8 +486,7 @@ static claim clip(const claims *c, const graph_node *node) {
 
 static claim relu(const claims *c, const graph_node *node) {
     claim found;
-    return claim_hard_sigmoid(c, node, &found) ? found
-                                               : claim_between(c, node, 0, INFINITY, -1);
+    return claim_hard_sigmoid(c, node, &found) ? found : claim_between(c, node, 0, INFINITY, -1);
 }
 
 /* ---- over axes ---- */
@@ -543,7 +554,8 @@ static claim choice(const claims *c, const graph_node *node) {
     a.chosen = x.chosen >= 0 ? x.chosen : node->inputs[0];
     a.squashed = x.squashed;
     const graph_value *scores = &c->g->values[a.chosen];
-    bool fits = cnn_dtype_is_float(scores->dtype) && !scores->constant && vector_size(c->g, a.chosen) > 1;
+    bool fits =
+        cnn_dtype_is_float(scores->dtype) && !scores->constant && vector_size(c->g, a.chosen) > 1;
     return fits ? a : claim_nothing(c, node);
 }
 

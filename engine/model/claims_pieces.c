@@ -28,7 +28,8 @@ static int same_tensor(const graph *g, int value) {
 static int beside_constant(const claims *c, const graph_node *node, double most) {
     for (size_t i = 0; i < 2 && node->input_count == 2; i++) {
         claim k = claim_of_input(c, node, i);
-        if (k.constant && k.low == k.high && k.low >= 0 && k.low <= most) return node->inputs[1 - i];
+        if (k.constant && k.low == k.high && k.low >= 0 && k.low <= most)
+            return node->inputs[1 - i];
     }
     return -1;
 }

@@ -24,9 +24,12 @@ static const char *completes(const claim *a, const graph_node *base) {
     static const struct {
         const char *op, *what;
     } pieces[] = {
-        {"Clip", "a hard sigmoid"},          {"Max", "a hard sigmoid"},
-        {"Min", "a hard sigmoid"},           {"Relu", "a hard sigmoid"},
-        {"Sub", "the log of a softmax"},     {"Neg", "the log of a sigmoid"},
+        {"Clip", "a hard sigmoid"},
+        {"Max", "a hard sigmoid"},
+        {"Min", "a hard sigmoid"},
+        {"Relu", "a hard sigmoid"},
+        {"Sub", "the log of a softmax"},
+        {"Neg", "the log of a sigmoid"},
         {"Exp", "a sigmoid"},
     };
     if (rewrite_is(base, "Div") || rewrite_is(base, "Mul"))
@@ -102,8 +105,7 @@ static cnn_status read_meaning(const claims *c, int output, cnn_output_meaning *
         append(text, sizeof text, ", before %s '%.80s'", by->op->name, graph_node_label(c->g, by));
     cnn_scrub(text);
     out->reason = strdup(text);
-    out->scores =
-        (cnn_tensor_info){.name = strdup(v->name), .dtype = v->dtype, .shape = v->shape};
+    out->scores = (cnn_tensor_info){.name = strdup(v->name), .dtype = v->dtype, .shape = v->shape};
     return out->reason && out->scores.name ? CNN_OK : cnn_fail_memory(err, sizeof text);
 }
 

@@ -24,7 +24,8 @@ cnn_model *model_ref(cnn_model *model);
 /* A copy of the model's graph, bound as the options say. */
 cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, graph **out,
                       cnn_error *err);
-/* The same for who wants types, shapes and small constants only: large ones may be left in files. */
+/* The same for who wants types, shapes and small constants only: large ones may be left in files.
+ */
 cnn_status model_bind_shapes(const cnn_model *model, const cnn_plan_options *options, graph **out,
                              cnn_error *err);
 

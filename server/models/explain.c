@@ -78,7 +78,8 @@ static model_code class_of(const model_query *query, const cnn_plan *plan,
     *best = query->explained_class;
     if (*best != MODEL_BEST_CLASS) return MODEL_OK;
     model_code code = read_scores(query, plan, session, &scores, err);
-    if (code == MODEL_OK) top_k(scores, query->model->class_count, 1, best); /* as behind activations */
+    if (code == MODEL_OK)
+        top_k(scores, query->model->class_count, 1, best); /* as behind activations */
     free(scores);
     return code;
 }
@@ -113,8 +114,7 @@ model_code explain_map(const model_query *query, const cnn_plan *plan, const cnn
     float *map = NULL;
     size_t class_index, positions = (size_t)(shape.dims[2] * shape.dims[3]);
     model_code code = class_of(query, plan, session, &class_index, err);
-    if (code == MODEL_OK)
-        code = make_map(query, plan, session, class_index, positions, &map, err);
+    if (code == MODEL_OK) code = make_map(query, plan, session, class_index, positions, &map, err);
     if (code != MODEL_OK) return code;
     *out = (model_explanation){.class_index = class_index,
                                .label = query->model->labels[class_index],

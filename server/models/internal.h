@@ -42,9 +42,9 @@ struct served_model {
     size_t output_tensor; /* and of the tensor that holds their scores */
     model_scores scores;
     cnn_tensor_info scores_info; /* of that tensor at the nominal input */
-    atomic_int fractions;   /* see scores_look: answers between 0 and 1; -1: settled */
-    atomic_bool other_sums; /* one of them did not add up to 1 */
-    char **labels; /* class_count strings in one block, freed as one */
+    atomic_int fractions;        /* see scores_look: answers between 0 and 1; -1: settled */
+    atomic_bool other_sums;      /* one of them did not add up to 1 */
+    char **labels;               /* class_count strings in one block, freed as one */
     size_t class_count;
     pthread_mutex_t lazy_lock; /* guards the three below, NULL until asked for */
     cnn_summary *summary;

@@ -2,8 +2,8 @@
  * Loading one model version: graph, model.json, labels, preprocessing, scores, default plan.
  *
  * Everything that can be wrong with a model shows here, before the first image: the default plan is
- * compiled at once. How many labels there are helps to choose the output. Hugging Face's files, which count where
- * there is no model.json, fill the same model_config.
+ * compiled at once. How many labels there are helps to choose the output. Hugging Face's files,
+ * which count where there is no model.json, fill the same model_config.
  *
  * It does not decide which models there are (discover.c, registry.c).
  */

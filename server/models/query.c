@@ -143,7 +143,8 @@ static void list_wanted(model_query *query, const unsigned char *marks) {
     }
 }
 
-/* Takes the marks off what a wildcard matched and is no floating-point tensor. *again: there were such. */
+/* Takes the marks off what a wildcard matched and is no floating-point tensor. *again: there were
+ * such. */
 static model_code drop_other_types(model_query *query, unsigned char *marks, const cnn_plan *plan,
                                    bool *again, model_error *err) {
     *again = false;

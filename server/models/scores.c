@@ -53,8 +53,7 @@ static model_code examine(const served_model *model, size_t output, candidates *
     cnn_error why = {0};
     candidate *it = &all->items[output];
     cnn_shape input = served_model_nominal(model);
-    cnn_status status =
-        cnn_output_meaning_find(model->cnn, output, &input, &it->meaning, &why);
+    cnn_status status = cnn_output_meaning_find(model->cnn, output, &input, &it->meaning, &why);
     if (status == CNN_OUT_OF_MEMORY) return model_fail_memory(err);
     if (status == CNN_IO) return model_fail(err, MODEL_INTERNAL, "%s", why.message);
     if (status != CNN_OK) {
@@ -104,16 +103,16 @@ static model_code refuse_name(const served_model *model, const candidates *all, 
     bool inner = find_tensor(model, name) < model->tensor_count;
     return model_fail(err, MODEL_INVALID, "output.name: %s '%.100s'%s",
                       inner ? "the model has a tensor, but no output" : "the model has no output",
-                      name, names_suggest(inner ? "" : name, all->items, all->count,
-                                          output_name_at, near, sizeof near));
+                      name,
+                      names_suggest(inner ? "" : name, all->items, all->count, output_name_at, near,
+                                    sizeof near));
 }
 
 /* Why one output does not fit. */
 static model_code refuse_output(const served_model *model, const candidate *it,
                                 const candidates *all, model_code code, model_error *err) {
     char list[700];
-    if (!it->meaning)
-        return model_fail(err, MODEL_INVALID, "%s", all->why.message);
+    if (!it->meaning) return model_fail(err, MODEL_INVALID, "%s", all->why.message);
     const cnn_tensor_info *scores = &it->meaning->scores;
     list_outputs(model, all, list, sizeof list);
     if (!cnn_dtype_is_float(scores->dtype))

@@ -1,9 +1,10 @@
-/* scores.h: which tensor of a model holds the class scores, and what makes probabilities of them. */
+/* scores.h: which tensor of a model holds the class scores, and what makes probabilities of them.
+ */
 #ifndef CNNSERVE_SCORES_H
 #define CNNSERVE_SCORES_H
 
-#include "json/model_config.h"
 #include "models/internal.h"
+#include "json/model_config.h"
 
 /*
  * Chooses, and sets the model's `scores`, `output`, `output_tensor` and `class_count`. `labels`:

@@ -33,9 +33,20 @@ static void add_constants(file *f) {
     static const struct {
         const char *name;
         float number;
-    } numbers[] = {{"0", 0},    {"1", 1},       {"-1", -1},       {"2", 2},          {"3", 3},
-                   {"4", 4},    {"6", 6},       {"100", 100},     {"0.5", 0.5f},     {"0.2", 0.2f},
-                   {"-0.5", -0.5f}, {"eps", 1e-7f}, {"1-eps", 1 - 1e-7f}, {"scale", 1.f / 256}};
+    } numbers[] = {{"0", 0},
+                   {"1", 1},
+                   {"-1", -1},
+                   {"2", 2},
+                   {"3", 3},
+                   {"4", 4},
+                   {"6", 6},
+                   {"100", 100},
+                   {"0.5", 0.5f},
+                   {"0.2", 0.2f},
+                   {"-0.5", -0.5f},
+                   {"eps", 1e-7f},
+                   {"1-eps", 1 - 1e-7f},
+                   {"scale", 1.f / 256}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         add_number(f, numbers[i].name, numbers[i].number);
     add_ints(f, "i0", 1, (int64_t[]){0});
@@ -87,9 +98,9 @@ static void expect_full(int opset, int classes, cnn_meaning values, double scale
     cnn_output_meaning_free(meaning);
 }
 
-#define EXPECT(values, line)       expect_full(13, 4, CNN_MEANING_##values, 1, "y", line)
-#define EXPECT_ONE(values, line)   expect_full(13, 1, CNN_MEANING_##values, 1, "y", line)
-#define EXPECT_TIMES(scale, line)  expect_full(13, 4, CNN_MEANING_PROBABILITY, scale, "y", line)
+#define EXPECT(values, line)      expect_full(13, 4, CNN_MEANING_##values, 1, "y", line)
+#define EXPECT_ONE(values, line)  expect_full(13, 1, CNN_MEANING_##values, 1, "y", line)
+#define EXPECT_TIMES(scale, line) expect_full(13, 4, CNN_MEANING_PROBABILITY, scale, "y", line)
 #define EXPECT_BEHIND(values, scores, line)                                                        \
     expect_full(13, 4, CNN_MEANING_##values, 1, scores, line)
 
@@ -177,6 +188,7 @@ Test(meaning, softmax_in_pieces) {
     EXPECT(PROBABILITY, "Exp z e; ReduceSum e+i1 s; Add s+eps t; Div e+t y");
     EXPECT(PROBABILITY, "Sigmoid z e; ReduceSum e+i1 s; Div e+s y");
     EXPECT(PROBABILITY, "Relu z r; Add r+1 e; ReduceSum e+i1 s; Div e+s y");
+    EXPECT(PROBABILITY, "Softplus z p; Greater z+6 g; Where g+z+p r; ReduceSum r+i1 s; Div r+s y");
     EXPECT(LOG_PROBABILITY, "ReduceLogSumExp z l axes=1; Sub z+l y");
     EXPECT(LOG_PROBABILITY, "Exp z e; ReduceLogSum e l axes=1; Sub z+l y");
     EXPECT(LOG_PROBABILITY, "Exp z e; ReduceSum e+i1 s; Log s l; Sub z+l y");

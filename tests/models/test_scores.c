@@ -23,11 +23,11 @@ TestSuite(scores, .init = make_folder, .fini = drop_folder);
 
 /* A PNG of one black pixel. */
 static const unsigned char picture[] = {
-    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
-    0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x02, 0x00, 0x00, 0x00, 0x90, 0x77, 0x53,
-    0xde, 0x00, 0x00, 0x00, 0x0c, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63, 0x60, 0x60, 0x60, 0x00,
-    0x00, 0x00, 0x04, 0x00, 0x01, 0xf6, 0x17, 0x38, 0x55, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e,
-    0x44, 0xae, 0x42, 0x60, 0x82};
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48,
+    0x44, 0x52, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x02, 0x00, 0x00,
+    0x00, 0x90, 0x77, 0x53, 0xde, 0x00, 0x00, 0x00, 0x0c, 0x49, 0x44, 0x41, 0x54, 0x78,
+    0x9c, 0x63, 0x60, 0x60, 0x60, 0x00, 0x00, 0x00, 0x04, 0x00, 0x01, 0xf6, 0x17, 0x38,
+    0x55, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
 
 static served_model *open_folder(void) {
     served_model *model = NULL;
@@ -109,14 +109,17 @@ Test(scores, choice_of_the_output) {
     graph_write_heads(folder, 4, logits, "ArgMax z i axis=1; Softmax z y", "i y");
     expect_scores("y", "y", NULL);
     graph_write_heads(folder, 4, logits, "Identity features f; Softmax z y", "f y");
-    expect_scores("y", "y", "output 'y', because it holds probabilities: probabilities, from "
-                            "Softmax 'y'; taken as they are");
+    expect_scores("y", "y",
+                  "output 'y', because it holds probabilities: probabilities, from "
+                  "Softmax 'y'; taken as they are");
     graph_write_heads(folder, 4, logits, "Identity features f; Identity z y", "f y");
-    expect_scores("f", "f", "output 'f', the first one with a score for each class: logits, from "
-                            "Flatten 'features' through Identity; softmax is applied");
+    expect_scores("f", "f",
+                  "output 'f', the first one with a score for each class: logits, from "
+                  "Flatten 'features' through Identity; softmax is applied");
     folder_write_text(folder, "labels.txt", "a\nb\nc\nd\n");
-    expect_scores("y", "y", "output 'y', because it has as many scores as there are labels: "
-                            "logits, from Gemm 'z' through Identity; softmax is applied");
+    expect_scores("y", "y",
+                  "output 'y', because it has as many scores as there are labels: "
+                  "logits, from Gemm 'z' through Identity; softmax is applied");
     graph_write_heads(folder, 4, logits, "Sigmoid features f; Identity z y", "f y");
     expect_scores("y", "y", NULL);
     graph_write_heads(folder, 4, logits, "Identity z y; Softmax z p", "y p");
@@ -125,8 +128,9 @@ Test(scores, choice_of_the_output) {
 
 Test(scores, choice_by_what_is_told_of_them) {
     graph_write_heads(folder, 4, logits, "Identity features f; ArgMax z i axis=1", "f i");
-    expect_scores("i", "z", "output 'i' (tensor 'z' behind it), because it tells the best of the "
-                            "scores: logits, from Gemm 'z', before ArgMax 'i'; softmax is applied");
+    expect_scores("i", "z",
+                  "output 'i' (tensor 'z' behind it), because it tells the best of the "
+                  "scores: logits, from Gemm 'z', before ArgMax 'i'; softmax is applied");
     graph_write_heads(folder, 4, logits, "Softmax z p; TopK p+k v+i", "v i p");
     expect_scores("p", "p", NULL);
     graph_write_heads(folder, 4, logits, "NonZero z n; Softmax z p", "n p");
@@ -136,12 +140,14 @@ Test(scores, choice_by_what_is_told_of_them) {
 Test(scores, model_json_wins) {
     graph_write_heads(folder, 4, logits, "Identity z a; Softmax z y", "a y");
     folder_write_text(folder, "model.json", "{\"output\": {\"name\": \"a\"}}");
-    expect_scores("a", "a", "output 'a', as model.json says: logits, from Gemm 'z' through "
-                            "Identity; softmax is applied");
+    expect_scores("a", "a",
+                  "output 'a', as model.json says: logits, from Gemm 'z' through "
+                  "Identity; softmax is applied");
     folder_write_text(folder, "model.json",
                       "{\"output\": {\"name\": \"y\", \"activation\": \"sigmoid\"}}");
-    expect_scores("y", "y", "output 'y', as model.json says: probabilities, from Softmax 'y'; "
-                            "sigmoid is applied, as model.json says");
+    expect_scores("y", "y",
+                  "output 'y', as model.json says: probabilities, from Softmax 'y'; "
+                  "sigmoid is applied, as model.json says");
     folder_write_text(folder, "model.json", "{\"output\": {\"activation\": \"none\"}}");
     graph_write_heads(folder, 4, logits, "Softmax z s; Mul s+hundred y", "y");
     float times[4];
@@ -150,9 +156,10 @@ Test(scores, model_json_wins) {
     expect_values(times, 4, 2e-4f);
     folder_write_text(folder, "model.json", "{\"output\": {\"activation\": \"softmax\"}}");
     graph_write_heads(folder, 1, logits, "Identity z y", "y");
-    expect_scores("y", "y", "output 'y', the only one: logits, from Gemm 'z' through Identity; "
-                            "softmax is applied, as model.json says, which makes 1 of any single "
-                            "score");
+    expect_scores("y", "y",
+                  "output 'y', the only one: logits, from Gemm 'z' through Identity; "
+                  "softmax is applied, as model.json says, which makes 1 of any single "
+                  "score");
 }
 
 /* What config.json says of the activation is about logits. */
@@ -180,8 +187,8 @@ static void expect_refused(model_code code, const char *message) {
 Test(scores, refusals_list_the_outputs) {
     graph_write_heads(folder, 4, logits, "Cast z i to=7; Identity image p", "i");
     expect_scores("i", "z", NULL); /* the number before it was rounded */
-    graph_write_heads(folder, 4, logits, "Shape features s; NonZero z n; Concat image+image c axis=2",
-                      "c n");
+    graph_write_heads(folder, 4, logits,
+                      "Shape features s; NonZero z n; Concat image+image c axis=2", "c n");
     expect_refused(MODEL_UNFIT,
                    "model.onnx: no output is one vector of floating-point class scores (1xC, "
                    "1xCx1x1 or C), so there is none that output.name in model.json could choose; "
