@@ -39,9 +39,9 @@ INLINE vec vec_sigmoid(vec x) {
     return 1.0f / (1.0f + vec_exp(-x));
 }
 
-/* A step of Horner's rule for `count` polynomials: y = y * x + c. */
-INLINE void vec_horner(vec *y, const vec *x, float c, const int count) {
-    UNROLL for (int i = 0; i < count; i++) y[i] = y[i] * x[i] + c;
+/* vec_horner for `count` polynomials. */
+INLINE void vec_horner_each(vec *y, const vec *x, float c, const int count) {
+    UNROLL for (int i = 0; i < count; i++) y[i] = vec_horner(y[i], x[i], c);
 }
 
 /* Vectors that vec_gelu is given: its chain of multiply-adds alone leaves the units half idle. */
@@ -63,30 +63,30 @@ INLINE void vec_gelu(vec *x, const int count) {
     UNROLL for (int i = 0; i < count; i++) {
         size[i] = vec_abs(vec_min(most, x[i])); /* not limited below: -infinity becomes NaN */
         z[i] = vec_min(most, size[i]);
-        q[i] = z[i] * -6.72619807e-11f + 3.81706711e-09f;
+        q[i] = vec_horner(vec_set(-6.72619807e-11f), z[i], 3.81706711e-09f);
     }
-    vec_horner(q, z, -9.58835926e-08f, count);
-    vec_horner(q, z, 1.40002771e-06f, count);
-    vec_horner(q, z, -1.30383805e-05f, count);
-    vec_horner(q, z, 7.83337528e-05f, count);
-    vec_horner(q, z, -0.000265713665f, count);
-    vec_horner(q, z, -5.6762794e-05f, count);
-    vec_horner(q, z, 0.00704009365f, count);
-    vec_horner(q, z, -0.0525154471f, count);
-    vec_horner(q, z, -0.459194481f, count);
-    vec_horner(q, z, -1.15110719f, count);
+    vec_horner_each(q, z, -9.58835926e-08f, count);
+    vec_horner_each(q, z, 1.40002771e-06f, count);
+    vec_horner_each(q, z, -1.30383805e-05f, count);
+    vec_horner_each(q, z, 7.83337528e-05f, count);
+    vec_horner_each(q, z, -0.000265713665f, count);
+    vec_horner_each(q, z, -5.6762794e-05f, count);
+    vec_horner_each(q, z, 0.00704009365f, count);
+    vec_horner_each(q, z, -0.0525154471f, count);
+    vec_horner_each(q, z, -0.459194481f, count);
+    vec_horner_each(q, z, -1.15110719f, count);
     UNROLL for (int i = 0; i < count; i++) {
         vec power = q[i] * z[i];
         n[i] = vec_round(power);
         z[i] = power - n[i];
-        q[i] = z[i] * 0.000663478568f + 0.00483564707f;
+        q[i] = vec_horner(vec_set(0.000663478568f), z[i], 0.00483564707f);
     }
-    vec_horner(q, z, 0.0277535543f, count);
-    vec_horner(q, z, 0.120111234f, count);
-    vec_horner(q, z, 0.346573502f, count);
-    vec_horner(q, z, 0.5f, count);
+    vec_horner_each(q, z, 0.0277535543f, count);
+    vec_horner_each(q, z, 0.120111234f, count);
+    vec_horner_each(q, z, 0.346573502f, count);
+    vec_horner_each(q, z, 0.5f, count);
     UNROLL for (int i = 0; i < count; i++) {
-        x[i] = vec_max(zero, x[i]) - size[i] * vec_scale(q[i], n[i]);
+        x[i] = vec_fnma(size[i], vec_scale(q[i], n[i]), vec_max(zero, x[i]));
     }
 }
 
@@ -105,9 +105,9 @@ INLINE vec act_vector(vec x, activation kind, float a, float b) {
     case ACT_SIGMOID:
         return vec_sigmoid(x);
     case ACT_HARD_SIGMOID:
-        return vec_bound(x * a + b, zero, one);
+        return vec_bound(vec_fma(x, vec_set(a), vec_set(b)), zero, one);
     case ACT_HARD_SWISH:
-        return x * vec_bound(x * (1.0f / 6) + 0.5f, zero, one);
+        return x * vec_bound(vec_horner(x, vec_set(1.0f / 6), 0.5f), zero, one);
     case ACT_SILU:
         return x / (1.0f + vec_exp(-x));
     case ACT_GELU:

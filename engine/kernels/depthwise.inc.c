@@ -66,7 +66,7 @@ INLINE void depthwise_unrolled(const depthwise_row *r, int x, const int count, c
             UNROLL for (int p = 0; p < (count - 1) * s + kw; p++) {
                 vec v = depthwise_in(in + p * LANES, group, c, spread, r->lane);
                 UNROLL for (int i = 0; i < count; i++) {
-                    if (p >= i * s && p < i * s + kw) acc[i] += v * w[p - i * s];
+                    if (p >= i * s && p < i * s + kw) acc[i] = vec_fma(v, w[p - i * s], acc[i]);
                 }
             }
             weights += kw * LANES;
@@ -92,7 +92,8 @@ INLINE void depthwise_plain(const depthwise_row *r, int x, const int count, cons
                 const float *in = r->in + ky * r->in_row + kx * r->tap + x * r->pixel;
                 vec w = vec_load(weights);
                 UNROLL for (int i = 0; i < count; i++) {
-                    acc[i] += depthwise_in(in + i * r->pixel, group, c, spread, r->lane) * w;
+                    vec v = depthwise_in(in + i * r->pixel, group, c, spread, r->lane);
+                    acc[i] = vec_fma(v, w, acc[i]);
                 }
             }
         }

@@ -116,7 +116,7 @@ static void kernel_affine_lanes(const float *in, const float *scale, const float
         size_t end = MIN(i + ELEMENTWISE_STRIP, count);
         for (size_t j = i; j < end; j += SIMD_WIDTH) {
             vec a = vec_loadu(scale + j % LANES), b = vec_loadu(shift + j % LANES);
-            vec_storeu(out + j, vec_bound(vec_loadu(in + j) * a + b, low, high));
+            vec_storeu(out + j, vec_bound(vec_fma(vec_loadu(in + j), a, b), low, high));
         }
         act_finish(out + i, end - i, act);
     }

@@ -30,7 +30,7 @@ INLINE void norm_add(const float *in, const float *center, const norm_mask *mask
     UNROLL for (int p = 0; p < count; p++) UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) {
         vec x = vec_load(in + p * LANES + v * SIMD_WIDTH) - center[p];
         if (mask) x = vec_select(mask->lanes[v], x, zero);
-        sum[p] += squares ? x * x : x;
+        sum[p] = squares ? vec_fma(x, x, sum[p]) : sum[p] + x;
     }
 }
 
@@ -53,7 +53,7 @@ INLINE void norm_write(const float *in, float *out, const float *scale, const fl
         vec s = vec_load(scale + v * SIMD_WIDTH), shift = vec_load(bias + v * SIMD_WIDTH);
         UNROLL for (int p = 0; p < count; p++) {
             size_t at = (size_t)p * LANES + v * SIMD_WIDTH;
-            vec y = (vec_load(in + at) - mean[p]) * inverse[p] * s + shift;
+            vec y = vec_fma((vec_load(in + at) - mean[p]) * inverse[p], s, shift);
             vec_store(out + at, mask ? vec_select(mask->lanes[v], y, zero) : y);
         }
     }

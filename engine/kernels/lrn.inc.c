@@ -59,7 +59,7 @@ static void lrn_apply(const lrn_args *a, const float *in, float *out, int b, int
             for (int i = 0; i < a->size; i++)
                 sum += vec_loadu(s->squares[x] + first + lane + i);
             vec v = vec_load(in + (size_t)x * LANES + lane) * mask;
-            vec scale = sum * alpha + a->bias;
+            vec scale = vec_fma(sum, vec_set(alpha), vec_set(a->bias));
             vec_store(out + (size_t)x * LANES + lane, v / lrn_power(scale, a->beta));
         }
     }

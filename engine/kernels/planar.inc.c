@@ -42,10 +42,10 @@ typedef void planar_fn(const planar_panel *p, const float *in, float *out, const
 INLINE void planar_taps(vec *acc, const float *in, const vec *w, const int r) {
     vec x = vec_set(in[0]);
     UNROLL for (int i = 0; i < r; i++, in += 2) {
-        acc[i] += x * w[0];
-        acc[i] += vec_set(in[1]) * w[1];
+        acc[i] = vec_fma(x, w[0], acc[i]);
+        acc[i] = vec_fma(vec_set(in[1]), w[1], acc[i]);
         x = vec_set(in[2]);
-        acc[i] += x * w[2];
+        acc[i] = vec_fma(x, w[2], acc[i]);
     }
 }
 

@@ -35,18 +35,21 @@ INLINE void pool_begin(const pool_lanes *l, vec *sum, vec *more, const pool_kind
 
 INLINE void pool_add(vec *sum, vec *more, vec x, const pool_kind kind, const int p) {
     const vec zero = {0};
-    if (kind == POOL_LP) x = p == 1 ? vec_abs(x) : x * x;
+    if (kind == POOL_LP && p == 1) x = vec_abs(x);
     if (kind == POOL_MIXED) *more = vec_max(x, *more);
     if (kind == POOL_STOCHASTIC) {
         x = vec_max(x, zero); /* also for NaN */
-        *more += x * x;
+        *more = vec_fma(x, x, *more);
     }
     if (kind == POOL_ENTROPY) {
         vec_int counts = x >= POOL_LEAST;
         x = vec_select(counts, x, zero);
-        *more += x * vec_log(vec_select(counts, x, vec_set(1)));
+        *more = vec_fma(x, vec_log(vec_select(counts, x, vec_set(1))), *more);
     }
-    *sum = kind == POOL_MAX ? vec_max(x, *sum) : *sum + x;
+    if (kind == POOL_MAX)
+        *sum = vec_max(x, *sum);
+    else
+        *sum = kind == POOL_LP && p == 2 ? vec_fma(x, x, *sum) : *sum + x;
 }
 
 /* `cells` counts those of the window; for averages perhaps with padding. */
@@ -59,7 +62,7 @@ INLINE vec pool_finish(vec sum, vec more, const pool_lanes *l, int cells, const 
     case POOL_LP:
         return p == 1 ? sum : vec_sqrt(sum);
     case POOL_MIXED:
-        return cells > 0 ? l->alpha * more + (1.0f - l->alpha) * (sum / divisor) : zero;
+        return cells > 0 ? vec_fma(l->alpha, more, (1.0f - l->alpha) * (sum / divisor)) : zero;
     case POOL_STOCHASTIC:
         return vec_select(sum > 0, more / sum, zero);
     case POOL_ENTROPY:

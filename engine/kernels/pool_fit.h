@@ -68,16 +68,18 @@ INLINE void pool_digamma(vec k, vec *gap, vec *slope) {
     UNROLL for (int i = 0; i < 6; i++) {
         vec u = 1.0f / (k + (float)i);
         first += u;
-        second += u * u;
+        second = vec_fma(u, u, second);
     }
     vec_int small = k < 6;
     vec z = vec_select(small, k + 6, k), u = 1.0f / (z * z);
     vec near = vec_log(k / z) + first;
-    *gap = vec_select(small, near, zero) + 0.5f / z +
-           u * (1.0f / 12 - u * (1.0f / 120 - u * (1.0f / 252)));
-    near = k * (k * (second + 1.0f / z) - 1.0f);
-    *slope = vec_select(small, near, zero) +
-             k * k * u * (0.5f + (1.0f / 6 - u * (1.0f / 30 - u * (1.0f / 42))) / z);
+    vec rest = vec_horner(vec_set(1.0f / 252), u, -1.0f / 120);
+    rest = vec_horner(rest, u, 1.0f / 12);
+    *gap = vec_fma(u, rest, vec_select(small, near, zero) + 0.5f / z);
+    near = k * vec_fma(k, second + 1.0f / z, vec_set(-1.0f));
+    rest = vec_horner(vec_set(1.0f / 42), u, -1.0f / 30);
+    rest = vec_horner(rest, u, 1.0f / 6);
+    *slope = vec_fma(k * k * u, 0.5f + rest / z, vec_select(small, near, zero));
 }
 
 /* Minka 2002, as the operator's eval; three steps are enough for float32. */
@@ -85,7 +87,7 @@ INLINE vec pool_fit_gamma(const pool_window *w, vec *scale) {
     const vec zero = {0};
     pool_sample t = pool_take_sample(w);
     vec s = vec_max(vec_set(0.5f / POOL_MAX_SHAPE), t.gap), gap, slope;
-    vec k = (3 - s + vec_sqrt((s - 3) * (s - 3) + 24 * s)) / (12 * s);
+    vec k = (3 - s + vec_sqrt(vec_fma(s - 3, s - 3, 24 * s))) / (12 * s);
     for (int i = 0; i < 3; i++) {
         pool_digamma(k, &gap, &slope);
         k = 1.0f / (1.0f / k - (gap - s) / slope);
@@ -120,8 +122,8 @@ INLINE pool_tilt pool_take_tilt(const pool_window *w, const pool_sample *t, vec 
         vec y = pool_centred_log(x, in, t);
         vec weight = vec_select(in, vec_exp(k * (y - most)), zero);
         sum.weight += weight;
-        sum.first += weight * y;
-        sum.second += weight * y * y;
+        sum.first = vec_fma(weight, y, sum.first);
+        sum.second = vec_fma(weight * y, y, sum.second);
     }
     return (pool_tilt){sum.weight / t->count, sum.first / sum.weight, sum.second / sum.weight};
 }
@@ -135,7 +137,7 @@ INLINE vec pool_take_spread(const pool_window *w, const pool_sample *t, vec *mos
         vec x = vec_load(pool_tap(w, ky, kx));
         vec_int in = pool_in_sample(x);
         vec y = pool_centred_log(x, in, t);
-        squares += y * y;
+        squares = vec_fma(y, y, squares);
         *most = vec_max(vec_select(in, y, lowest), *most);
     }
     return vec_sqrt(squares / t->count);
@@ -149,8 +151,8 @@ INLINE vec pool_fit_weibull(const pool_window *w, vec *scale) {
     vec k = vec_min(WEIBULL_SPREAD / spread, cap);
     pool_tilt a = pool_take_tilt(w, &t, k, most);
     for (int i = 0; i < WEIBULL_STEPS && vec_reduce_max(vec_abs(step)) > 1e-5f; i++) {
-        vec variance = vec_max(a.second - a.first * a.first, zero);
-        step = (1.0f - k * a.first) / (k * a.first + k * k * variance);
+        vec variance = vec_max(vec_fnma(a.first, a.first, a.second), zero);
+        step = vec_fnma(k, a.first, vec_set(1)) / vec_fma(k * k, variance, k * a.first);
         step = vec_min(vec_max(step, vec_set(-1)), vec_set(1));
         vec next = vec_min(k * vec_exp(step), cap);
         step = vec_select((next != k) & (t.count > 0), step, zero);

@@ -18,7 +18,7 @@ INLINE vec reduce_step(vec sum, vec x, reduction kind) {
     case REDUCTION_SUM:
         return sum + x;
     case REDUCTION_SQUARES:
-        return x * x + sum;
+        return vec_fma(x, x, sum);
     case REDUCTION_MAX:
         return vec_select((sum > x) | vec_is_nan(sum), sum, x);
     case REDUCTION_MIN:
@@ -111,8 +111,11 @@ static void kernel_layer_norm(const float *in, const float *scale, const float *
     float variance = reduce_row(out, count, REDUCTION_SQUARES) / (float)count;
     float inverse = 1 / sqrtf(variance + epsilon);
     for (i = 0; i + SIMD_WIDTH <= count; i += SIMD_WIDTH)
-        vec_storeu(out + i, vec_loadu(out + i) * inverse * vec_loadu(scale + i) +
-                                (bias ? vec_loadu(bias + i) : zero));
-    for (; i < count; i++)
-        out[i] = out[i] * inverse * scale[i] + (bias ? bias[i] : 0);
+        vec_storeu(out + i, vec_fma(vec_loadu(out + i) * inverse, vec_loadu(scale + i),
+                                    bias ? vec_loadu(bias + i) : zero));
+    size_t part = count - i;
+    if (part == 0) return;
+    vec y = vec_fma(vec_load_part(out + i, part) * inverse, vec_load_part(scale + i, part),
+                    bias ? vec_load_part(bias + i, part) : zero);
+    vec_store_part(out + i, y, part);
 }

@@ -12,6 +12,11 @@ static void resize_nearest_row(const resize_args *a, const float *in, float *out
     }
 }
 
+/* From a to b, which counts `weight`. */
+INLINE vec resize_between(vec a, vec b, float weight) {
+    return vec_fma(b, vec_set(weight), a * (1 - weight));
+}
+
 /* Between the rows `top` and `bottom`, of which the latter counts `weight`. */
 static void resize_linear_row(const resize_args *a, const float *top, const float *bottom,
                               float weight, float *out) {
@@ -20,10 +25,10 @@ static void resize_linear_row(const resize_args *a, const float *top, const floa
         size_t left = (size_t)t.first * LANES, right = (size_t)t.second * LANES;
         for (int l = 0; l < LANES; l += SIMD_WIDTH) {
             vec first =
-                vec_load(top + left + l) * (1 - weight) + vec_load(bottom + left + l) * weight;
+                resize_between(vec_load(top + left + l), vec_load(bottom + left + l), weight);
             vec second =
-                vec_load(top + right + l) * (1 - weight) + vec_load(bottom + right + l) * weight;
-            vec_store(out + (size_t)x * LANES + l, first * (1 - t.weight) + second * t.weight);
+                resize_between(vec_load(top + right + l), vec_load(bottom + right + l), weight);
+            vec_store(out + (size_t)x * LANES + l, resize_between(first, second, t.weight));
         }
     }
 }

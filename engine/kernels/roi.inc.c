@@ -64,7 +64,8 @@ INLINE void roi_add_sample(const blocked *in, const float *plane, const roi_poin
                        (float)(y->weight * x->weight)};
     UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) UNROLL for (int i = 0; i < 4; i++) {
         vec value = vec_load(corners[i] + v * SIMD_WIDTH);
-        acc[v] = largest ? vec_max(acc[v], value * weights[i]) : acc[v] + value * weights[i];
+        acc[v] = largest ? vec_max(acc[v], value * weights[i])
+                         : vec_fma(value, vec_set(weights[i]), acc[v]);
     }
 }
 

@@ -1,9 +1,14 @@
 /*
  * A small vector of floats, as wide as the instruction set that this file is compiled for.
  *
- * GCC and Clang vector extensions give arithmetic, so a * b + c becomes one FMA where there is one.
- * Only what the extensions lack (minimum, rounding, square root) uses intrinsics on x86; elsewhere
- * plain code does the same. Blocks of LANES floats are BLOCK_VECTORS vectors on every machine.
+ * GCC and Clang vector extensions give arithmetic. Only what they lack (multiply-add, minimum,
+ * rounding, square root) uses intrinsics; elsewhere plain code does the same. Blocks of LANES
+ * floats are BLOCK_VECTORS vectors on every machine.
+ *
+ * Every operation rounds as it is written: compilers must not join a * b + c (-ffp-contract=off),
+ * since where they do depends on the code around, and a loop's last elements would differ from the
+ * others. Where a joint rounding is wanted, stands vec_fma or vec_fnma. So an element's bits depend
+ * on the instruction set alone.
  */
 #ifndef KERNELS_SIMD_H
 #define KERNELS_SIMD_H
@@ -32,6 +37,8 @@
 
 #ifdef SIMD_X86
 #include <immintrin.h>
+#elif defined(__ARM_FEATURE_FMA)
+#include <arm_neon.h>
 #endif
 
 #define BLOCK_VECTORS (LANES / SIMD_WIDTH)
@@ -80,6 +87,33 @@ INLINE void vec_store_part(float *p, vec v, size_t count) {
 
 INLINE vec vec_set(float x) {
     return x - (vec){0};
+}
+
+/* a * b + c, rounded once where the instruction set has that, else twice. */
+INLINE vec vec_fma(vec a, vec b, vec c) {
+#if defined(SIMD_X86) && defined(__FMA__)
+    return SIMD_X86(fmadd_ps)(a, b, c);
+#elif defined(__ARM_FEATURE_FMA)
+    return vfmaq_f32(c, a, b);
+#else
+    return a * b + c;
+#endif
+}
+
+/* c - a * b, likewise. */
+INLINE vec vec_fnma(vec a, vec b, vec c) {
+#if defined(SIMD_X86) && defined(__FMA__)
+    return SIMD_X86(fnmadd_ps)(a, b, c);
+#elif defined(__ARM_FEATURE_FMA)
+    return vfmsq_f32(c, a, b);
+#else
+    return c - a * b;
+#endif
+}
+
+/* A step of Horner's rule: y * x + c. */
+INLINE vec vec_horner(vec y, vec x, float c) {
+    return vec_fma(y, x, vec_set(c));
 }
 
 /* a where the mask is all ones, b where it is 0. */
@@ -194,26 +228,26 @@ INLINE vec vec_exp(vec x) {
     x = vec_max(vec_set(-110.0f), x);
     x = vec_min(vec_set(100.0f), x);
     vec n = vec_round(x * 1.44269502f);
-    vec r = x - n * 0.693145752f;
-    r = r - n * 1.42860677e-6f;
-    vec q = r * 0.00139269268f + 0.00836377405f;
-    q = q * r + 0.0416665487f;
-    q = q * r + 0.166665733f;
-    q = q * r + 0.5f;
-    vec y = (q * (r * r) + r) + 1.0f;
+    vec r = vec_fnma(n, vec_set(0.693145752f), x);
+    r = vec_fnma(n, vec_set(1.42860677e-6f), r);
+    vec q = vec_horner(vec_set(0.00139269268f), r, 0.00836377405f);
+    q = vec_horner(q, r, 0.0416665487f);
+    q = vec_horner(q, r, 0.166665733f);
+    q = vec_horner(q, r, 0.5f);
+    vec y = vec_fma(q, r * r, r) + 1.0f;
     return vec_scale(y, n);
 }
 
 /* (ln(1 + f) - f + f^2 / 2) / f^2, of degree 8 in f and 0 at 0; see vec_log. */
 INLINE vec vec_log_rest(vec f) {
-    vec q = f * 0.0697161183f - 0.114797339f;
-    q = q * f + 0.116854198f;
-    q = q * f - 0.124256872f;
-    q = q * f + 0.142490581f;
-    q = q * f - 0.166678026f;
-    q = q * f + 0.200007156f;
-    q = q * f - 0.24999997f;
-    q = q * f + 0.333333313f;
+    vec q = vec_horner(vec_set(0.0697161183f), f, -0.114797339f);
+    q = vec_horner(q, f, 0.116854198f);
+    q = vec_horner(q, f, -0.124256872f);
+    q = vec_horner(q, f, 0.142490581f);
+    q = vec_horner(q, f, -0.166678026f);
+    q = vec_horner(q, f, 0.200007156f);
+    q = vec_horner(q, f, -0.24999997f);
+    q = vec_horner(q, f, 0.333333313f);
     return f * q;
 }
 
@@ -230,9 +264,9 @@ INLINE vec vec_log(vec x) {
     vec f = (vec)((bits & 0x7fffff) + 0x3f3504f3) - 1.0f;
     vec e = __builtin_convertvector(exponent, vec);
     vec square = f * f;
-    vec tail = square * vec_log_rest(f) + e * 1.42860677e-6f;
-    tail = tail - square * 0.5f;
-    return e * 0.693145752f + (f + tail);
+    vec tail = vec_fma(square, vec_log_rest(f), e * 1.42860677e-6f);
+    tail = vec_fnma(square, vec_set(0.5f), tail);
+    return vec_fma(e, vec_set(0.693145752f), f + tail);
 }
 
 #endif

@@ -22,7 +22,8 @@ INLINE void squeeze_add(const float *factors, const float *weights, float *sums)
         vec factor = vec_set(factors[i]);
         __builtin_prefetch(weights + i * LANES + SQUEEZE_AHEAD);
         UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) {
-            acc[v] += factor * vec_load(weights + i * LANES + v * SIMD_WIDTH);
+            vec w = vec_load(weights + i * LANES + v * SIMD_WIDTH);
+            acc[v] = vec_fma(factor, w, acc[v]);
         }
     }
     UNROLL for (int v = 0; v < BLOCK_VECTORS; v++) {

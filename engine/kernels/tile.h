@@ -118,7 +118,7 @@ INLINE void tile_step(vec (*acc)[TILE_MAX_NB * BLOCK_VECTORS], const vec *w, con
                       tile_distance d, const int nv, const int count) {
     UNROLL for (int i = 0; i < count; i++) {
         vec x = vec_set(*tile_pixel(in[i / 7], i % 7, d));
-        UNROLL for (int v = 0; v < nv; v++) acc[i][v] += x * w[v];
+        UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vec_fma(x, w[v], acc[i][v]);
     }
 }
 

@@ -22,13 +22,14 @@ INLINE void wavelet_pixel(const wavelet_args *a, const float *plane, int y, int 
         vec low = {0}, high = {0};
         for (int kx = 0; kx < f->taps; kx++) {
             vec v = vec_load(row + (size_t)wavelet_cell(x, kx, f->taps, a->in.w) * LANES);
-            low += v * f->low[kx];
-            high += v * f->high[kx];
+            low = vec_fma(v, vec_set(f->low[kx]), low);
+            high = vec_fma(v, vec_set(f->high[kx]), high);
         }
-        bands[0] += low * f->low[ky];
-        bands[1] += high * f->low[ky];
-        bands[2] += low * f->high[ky];
-        bands[3] += high * f->high[ky];
+        const vec weigh_low = vec_set(f->low[ky]), weigh_high = vec_set(f->high[ky]);
+        bands[0] = vec_fma(low, weigh_low, bands[0]);
+        bands[1] = vec_fma(high, weigh_low, bands[1]);
+        bands[2] = vec_fma(low, weigh_high, bands[2]);
+        bands[3] = vec_fma(high, weigh_high, bands[3]);
     }
 }
 

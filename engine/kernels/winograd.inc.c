@@ -17,6 +17,14 @@
 
 /* ---- transforms of one row or column, as in winograd.h, with common terms taken out ---- */
 
+INLINE vec winograd_add(vec b, vec a, float times) {
+    return vec_fma(a, vec_set(times), b);
+}
+
+INLINE vec winograd_subtract(vec b, vec a, float times) {
+    return vec_fnma(a, vec_set(times), b);
+}
+
 INLINE void winograd_bt(const vec *d, vec *t, const int m) {
     if (m == 2) {
         t[0] = d[0] - d[2];
@@ -24,14 +32,14 @@ INLINE void winograd_bt(const vec *d, vec *t, const int m) {
         t[2] = d[2] - d[1];
         t[3] = d[1] - d[3];
     } else {
-        vec even = d[4] - d[2] * 4.0f, odd = d[3] - d[1] * 4.0f;
-        vec even2 = d[4] - d[2], odd2 = (d[3] - d[1]) * 2.0f;
-        t[0] = d[0] * 4.0f + (d[4] - d[2] * 5.0f);
+        vec even = winograd_subtract(d[4], d[2], 4), odd = winograd_subtract(d[3], d[1], 4);
+        vec even2 = d[4] - d[2], odd2 = d[3] - d[1];
+        t[0] = winograd_add(winograd_subtract(d[4], d[2], 5), d[0], 4);
         t[1] = even + odd;
         t[2] = even - odd;
-        t[3] = even2 + odd2;
-        t[4] = even2 - odd2;
-        t[5] = d[1] * 4.0f + (d[5] - d[3] * 5.0f);
+        t[3] = winograd_add(even2, odd2, 2);
+        t[4] = winograd_subtract(even2, odd2, 2);
+        t[5] = winograd_add(winograd_subtract(d[5], d[3], 5), d[1], 4);
     }
 }
 
@@ -44,9 +52,9 @@ INLINE void winograd_at(const vec *x, vec *y, const int m) {
     }
     vec sum2 = x[3] + x[4], difference2 = x[3] - x[4];
     y[0] = x[0] + sum + sum2;
-    y[1] = difference + difference2 * 2.0f;
-    y[2] = sum + sum2 * 4.0f;
-    y[3] = difference + difference2 * 8.0f + x[5];
+    y[1] = winograd_add(difference, difference2, 2);
+    y[2] = winograd_add(sum, sum2, 4);
+    y[3] = winograd_add(difference, difference2, 8) + x[5];
 }
 
 /* ---- one tile of one block ---- */
