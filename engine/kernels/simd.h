@@ -165,9 +165,7 @@ INLINE vec vec_permute(vec v, vec_int index) {
 #elif defined(__AVX2__)
     return _mm256_permutevar8x32_ps(v, (__m256i)index);
 #else
-    vec out = v;
-    UNROLL for (int i = 0; i < SIMD_WIDTH; i++) out[i] = v[index[i]];
-    return out;
+    return (vec){v[index[0]], v[index[1]], v[index[2]], v[index[3]]};
 #endif
 }
 
