@@ -146,6 +146,14 @@ typedef struct cnn_runtime_options {
      */
     bool tune;
     const char *tuning_file;
+    /*
+     * Deals the CPUs of the affinity mask out among the threads, so that no two of them meet on
+     * one: after a pause the kernel may well wake several on the same CPU, and then one input takes
+     * as long as with one thread. Threads that have a core each get all of its hardware threads.
+     * Nothing is bound where there are more threads than CPUs, or where a cgroup quota grants less
+     * than these CPUs. Not for several busy processes that share their CPUs.
+     */
+    bool bind;
     CNN_RESERVED_OPTIONS;
 } cnn_runtime_options;
 
@@ -162,6 +170,8 @@ void cnn_runtime_free(cnn_runtime *rt);
 int cnn_runtime_threads(const cnn_runtime *rt);
 /* Where that number comes from: "given", "affinity", "cgroup v2 quota", "cgroup v1 quota". */
 const char *cnn_runtime_threads_origin(const cnn_runtime *rt);
+/* Each thread has CPUs of its own, see `bind`. */
+bool cnn_runtime_bound(const cnn_runtime *rt);
 /* Name of the instruction set in use. */
 const char *cnn_runtime_isa(const cnn_runtime *rt);
 /* CNN_IO if what was measured so far could not all be written to the tuning file; else CNN_OK. */

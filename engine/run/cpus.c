@@ -1,5 +1,6 @@
 /*
- * Counts usable CPUs: affinity mask, then the CPU bandwidth limits of the control groups.
+ * Finds the usable CPUs: affinity mask, then the CPU bandwidth limits of the control groups; and
+ * deals them out among workers.
  *
  * cgroup v2 states a limit in cpu.max ("QUOTA PERIOD" or "max PERIOD"), v1 in cpu.cfs_quota_us (-1:
  * none) and cpu.cfs_period_us. A limit binds all groups below, so every level from ours to the root
@@ -104,10 +105,10 @@ static int limit_of_line(const char *root, char *line, const char **origin) {
     return smallest_limit(mount, group, limit_v1);
 }
 
-int cpus_usable(const char *root, const char **origin) {
-    cpu_set_t set;
-    int cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-    *origin = "affinity";
+cpu_limits cpus_find(const char *root) {
+    cpu_limits c = {.origin = "affinity"};
+    if (sched_getaffinity(0, sizeof(c.allowed), &c.allowed) != 0) CPU_SET(0, &c.allowed);
+    c.usable = CPU_COUNT(&c.allowed);
 
     char path[PATH_SIZE], line[PATH_SIZE];
     snprintf(path, sizeof(path), "%s/proc/self/cgroup", root);
@@ -115,11 +116,47 @@ int cpus_usable(const char *root, const char **origin) {
     while (f && fgets(line, sizeof(line), f)) {
         const char *from = NULL;
         int limit = limit_of_line(root, line, &from);
-        if (limit && limit < cpus) {
-            cpus = limit;
-            *origin = from;
+        if (limit && limit < c.usable) {
+            c.usable = limit;
+            c.origin = from;
         }
     }
     if (f) fclose(f);
-    return MAX(cpus, 1);
+    return c;
+}
+
+/* ---- dealing out --------------------------------------------------------------------------- */
+
+/* The first hardware thread of the core that `cpu` belongs to; itself if that is not known. */
+static int first_of_core(const char *root, int cpu) {
+    char folder[PATH_SIZE];
+    long long first;
+    snprintf(folder, sizeof(folder), "%s/sys/devices/system/cpu/cpu%d/topology", root, cpu);
+    bool known = read_number(folder, "thread_siblings_list", &first);
+    return known && first >= 0 && first < CPU_SETSIZE ? (int)first : cpu;
+}
+
+/* core[cpu] numbers the cores of the allowed CPUs from 0; returns how many there are. */
+static int number_cores(const char *root, const cpu_set_t *allowed, int core[CPU_SETSIZE]) {
+    int number_of[CPU_SETSIZE] = {0}, cores = 0; /* from 1, by the core's first hardware thread */
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, allowed)) continue;
+        int *number = &number_of[first_of_core(root, cpu)];
+        if (*number == 0) *number = ++cores;
+        core[cpu] = *number - 1;
+    }
+    return cores;
+}
+
+bool cpus_deal(const char *root, const cpu_limits *c, int workers, cpu_set_t *shares) {
+    int count = CPU_COUNT(&c->allowed), core[CPU_SETSIZE];
+    if (workers > count || c->usable < count) return false;
+    bool whole_cores = workers <= number_cores(root, &c->allowed, core);
+    memset(shares, 0, (size_t)workers * sizeof(*shares));
+    for (int cpu = 0, place = 0; place < count; cpu++) {
+        if (!CPU_ISSET(cpu, &c->allowed)) continue;
+        CPU_SET(cpu, &shares[(whole_cores ? core[cpu] : place) % workers]);
+        place++;
+    }
+    return true;
 }

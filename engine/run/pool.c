@@ -384,6 +384,13 @@ void pool_free(pool *p) {
     destroy(p);
 }
 
+bool pool_bind(pool *p, const cpu_set_t *shares) {
+    bool bound = true;
+    for (int i = 0; i < p->threads; i++)
+        bound &= pthread_setaffinity_np(p->workers[i].thread, sizeof(shares[i]), &shares[i]) == 0;
+    return bound;
+}
+
 int pool_threads(const pool *p) {
     return p->threads;
 }

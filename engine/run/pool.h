@@ -4,6 +4,8 @@
 
 #include "base/base.h"
 
+#include <sched.h>
+
 #define POOL_MAX_THREADS 1024
 #define POOL_MAX_QUEUE   (1 << 20)
 
@@ -13,6 +15,8 @@ typedef struct pool pool;
 cnn_status pool_create(int threads, size_t queue, pool **out, cnn_error *err);
 /* Runs what is queued, then joins the workers. Accepts NULL. */
 void pool_free(pool *p);
+/* Worker i runs on shares[i] only, from now on. False if the system refuses that for some. */
+bool pool_bind(pool *p, const cpu_set_t *shares);
 int pool_threads(const pool *p);
 size_t pool_queued(const pool *p);
 /* False if the queue is full. */

@@ -7,6 +7,16 @@
 
 #define DEFAULT_QUEUE 1024
 
+/* Without memory for it the workers stay where they are. */
+static bool bind_workers(pool *p, const cpu_limits *c) {
+    int workers = pool_threads(p);
+    if (workers == 1) return false; /* there is none to keep off */
+    cpu_set_t *shares = malloc((size_t)workers * sizeof(*shares));
+    bool bound = shares && cpus_deal("", c, workers, shares) && pool_bind(p, shares);
+    free(shares);
+    return bound;
+}
+
 cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **out,
                               cnn_error *err) {
     cnn_runtime_options o = options ? *options : (cnn_runtime_options){0};
@@ -18,8 +28,9 @@ cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **
     cnn_runtime *rt = calloc(1, sizeof(*rt));
     if (!rt) return cnn_fail_memory(err, sizeof(*rt));
     const char *isa = o.isa ? o.isa : getenv("CNN_CPU");
-    rt->threads_origin = "given";
-    int threads = o.threads ? o.threads : cpus_usable("", &rt->threads_origin);
+    cpu_limits available = cpus_find("");
+    int threads = o.threads ? o.threads : available.usable;
+    rt->threads_origin = o.threads ? "given" : available.origin;
     cnn_status status = kernels_select(isa && *isa ? isa : NULL, &rt->kernels, err);
     if (status == CNN_OK) status = without_read(getenv("CNN_WITHOUT"), &rt->without, err);
     if (status == CNN_OK && (o.tune || o.tuning_file))
@@ -31,6 +42,7 @@ cnn_status cnn_runtime_create(const cnn_runtime_options *options, cnn_runtime **
         free(rt);
         return status;
     }
+    rt->bound = o.bind && bind_workers(rt->pool, &available);
     *out = rt;
     return CNN_OK;
 }
@@ -48,6 +60,10 @@ int cnn_runtime_threads(const cnn_runtime *rt) {
 
 const char *cnn_runtime_threads_origin(const cnn_runtime *rt) {
     return rt->threads_origin;
+}
+
+bool cnn_runtime_bound(const cnn_runtime *rt) {
+    return rt->bound;
 }
 
 const char *cnn_runtime_isa(const cnn_runtime *rt) {

@@ -11,6 +11,7 @@ struct cnn_runtime {
     pool *pool;
     const kernel_table *kernels;
     const char *threads_origin;
+    bool bound;       /* no two workers share a CPU */
     unsigned without; /* see without.h */
     tuning *tuning;   /* NULL: what a layer runs on is not measured */
 };
