@@ -32,11 +32,12 @@
 typedef struct bench_values {
     bool json;
     int64_t threads, iterations, batch;
-    char *precision, *tune;
+    char *affinity, *precision, *tune;
 } bench_values;
 
 static const option_def defs[] = {
     CLI_THREADS(bench_values),
+    CLI_AFFINITY(bench_values),
     CLI_PRECISION(bench_values),
     CLI_TUNE(bench_values),
     {.name = "iterations",
@@ -292,10 +293,10 @@ static void print_steps(const bench *b) {
 static void print_text(const bench *b) {
     char rss[40], arena[40], weights[40], macs[40];
     double median = bench_percentile(b->runs, b->iterations, 50);
-    printf("Model %s, %s, batch %zu, %d thread%s (%s), %s\n\n", b->name,
+    printf("Model %s, %s, batch %zu, %d thread%s (%s%s), %s\n\n", b->name,
            b->served ? served_model_precision(b->served) : "fp32", b->batch,
            cnn_runtime_threads(b->rt), cnn_runtime_threads(b->rt) == 1 ? "" : "s",
-           cnn_runtime_threads_origin(b->rt), cnn_runtime_isa(b->rt));
+           cnn_runtime_threads_origin(b->rt), cli_affinity_note(b->rt), cnn_runtime_isa(b->rt));
     print_steps(b);
     printf("Latency        median %.3f ms, min %.3f, mean %.3f, p99 %.3f (%zu runs)\n",
            median / NS_PER_MS, (double)b->runs[0] / NS_PER_MS, mean_ns(b) / NS_PER_MS,
@@ -403,6 +404,6 @@ static int bench_run(cnn_runtime *rt, const void *values, const option_list *arg
 
 int cli_bench(int argc, char **argv) {
     bench_values values = {0};
-    return cli_with_runtime(&options, argc, argv, &values, &values.threads, &values.tune,
-                            bench_run);
+    return cli_with_runtime(&options, argc, argv, &values, &values.threads, &values.affinity,
+                            &values.tune, bench_run);
 }

@@ -331,5 +331,6 @@ static int classify(cnn_runtime *rt, const void *given, const option_list *argum
 
 int cli_classify(int argc, char **argv) {
     classify_values values = {0};
-    return cli_with_runtime(&options, argc, argv, &values, &values.threads, &values.tune, classify);
+    return cli_with_runtime(&options, argc, argv, &values, &values.threads, NULL, &values.tune,
+                            classify);
 }

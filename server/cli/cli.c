@@ -99,11 +99,16 @@ int cli_run(int argc, char **argv) {
     return check_output(run_command(argc, argv));
 }
 
-cnn_runtime_options cli_runtime_options(int64_t threads, const char *tune) {
+cnn_runtime_options cli_runtime_options(int64_t threads, const char *affinity, const char *tune) {
     bool on = tune && strcmp(tune, "off") != 0;
     return (cnn_runtime_options){.threads = (int)threads,
                                  .tune = on,
-                                 .tuning_file = on && strcmp(tune, "on") != 0 ? tune : NULL};
+                                 .tuning_file = on && strcmp(tune, "on") != 0 ? tune : NULL,
+                                 .bind = affinity && strcmp(affinity, "auto") == 0};
+}
+
+const char *cli_affinity_note(const cnn_runtime *rt) {
+    return cnn_runtime_bound(rt) ? ", each on CPUs of its own" : "";
 }
 
 /* What is not remembered is measured again the next time, no more: the status stays. */
@@ -114,14 +119,16 @@ static int warn_of_tuning(const cnn_runtime *rt, int status) {
 }
 
 int cli_with_runtime(const option_set *set, int argc, char **argv, void *values,
-                     const int64_t *threads, char *const *tune, cli_body_fn *body) {
+                     const int64_t *threads, char *const *affinity, char *const *tune,
+                     cli_body_fn *body) {
     option_list arguments = {0};
     cnn_runtime *rt = NULL;
     cnn_error err = {0};
     int status = CLI_USAGE;
     options_outcome outcome = options_parse(set, argc, argv, values, &arguments);
     if (outcome == OPTIONS_OK) {
-        cnn_runtime_options how = cli_runtime_options(threads ? *threads : 0, tune ? *tune : NULL);
+        cnn_runtime_options how = cli_runtime_options(
+            threads ? *threads : 0, affinity ? *affinity : NULL, tune ? *tune : NULL);
         if (cnn_runtime_create(&how, &rt, &err) == CNN_OK)
             status = warn_of_tuning(rt, body(rt, values, &arguments));
         else

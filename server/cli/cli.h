@@ -39,13 +39,19 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
 
 /* ---- what several subcommands share ------------------------------------------------------- */
 
-/* Entries of an option table; `values` is the struct with the fields `threads`, `precision` and
- * `tune`. */
+/* Entries of an option table; `values` is the struct with the fields `threads`, `affinity`,
+ * `precision` and `tune`. */
 #define CLI_THREADS(values)                                                                        \
     {                                                                                              \
         .name = "threads", .type = OPTION_INT, .offset = offsetof(values, threads),                \
         .fallback = "auto", .zero = "auto", .argument = "N", .min = 1, .max = 1024,                \
         .help = "threads that compute; auto: the CPUs that affinity and quota allow"               \
+    }
+#define CLI_AFFINITY(values)                                                                       \
+    {                                                                                              \
+        .name = "affinity", .type = OPTION_CHOICE, .offset = offsetof(values, affinity),           \
+        .fallback = "auto", .choices = "auto|off",                                                 \
+        .help = "auto: each thread keeps to CPUs of its own if there are enough; off: to none"     \
     }
 #define CLI_PRECISION(values)                                                                      \
     {                                                                                              \
@@ -69,14 +75,19 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
 /* What a subcommand does once its options are read; returns the exit status. */
 typedef int cli_body_fn(cnn_runtime *rt, const void *values, const option_list *arguments);
 
-/* What --threads (0: auto) and --tune (NULL: off) ask for. */
-cnn_runtime_options cli_runtime_options(int64_t threads, const char *tune);
+/* What --threads (0: auto), --affinity and --tune (NULL: off) ask for. */
+cnn_runtime_options cli_runtime_options(int64_t threads, const char *affinity, const char *tune);
+
+/* What follows the number of threads and its origin where somebody reads it. */
+const char *cli_affinity_note(const cnn_runtime *rt);
 
 /*
- * Reads the options into the zeroed `values`, starts a runtime as its fields `threads` and `tune`
- * say (NULL where there is none), calls `body`, and frees everything. Returns the exit status.
+ * Reads the options into the zeroed `values`, starts a runtime as its fields `threads`, `affinity`
+ * and `tune` say (NULL where there is none), calls `body`, and frees everything. Returns the exit
+ * status.
  */
 int cli_with_runtime(const option_set *set, int argc, char **argv, void *values,
-                     const int64_t *threads, char *const *tune, cli_body_fn *body);
+                     const int64_t *threads, char *const *affinity, char *const *tune,
+                     cli_body_fn *body);
 
 #endif

@@ -351,5 +351,5 @@ static int inspect(cnn_runtime *rt, const void *given, const option_list *argume
 
 int cli_inspect(int argc, char **argv) {
     inspect_values values = {0};
-    return cli_with_runtime(&options, argc, argv, &values, NULL, NULL, inspect);
+    return cli_with_runtime(&options, argc, argv, &values, NULL, NULL, NULL, inspect);
 }

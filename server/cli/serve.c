@@ -81,7 +81,7 @@ static void note_environment(bool unknown, const char *sentence) {
 }
 
 static int start_runtime(app *a, const serve_values *v) {
-    cnn_runtime_options options = cli_runtime_options(v->threads, v->tune);
+    cnn_runtime_options options = cli_runtime_options(v->threads, v->affinity, v->tune);
     options.queue = (int)v->queue;
     cnn_error err;
     if (cnn_runtime_create(&options, &a->runtime, &err) == CNN_OK) return CLI_OK;
@@ -163,8 +163,9 @@ static void announce(const app *a, const http_server *server) {
     buffer_init(&text, (size_t)1 << 20);
     buffer_printf(&text, "cnnserve ready on %s (models ", http_server_url(server));
     if (model_registry_list(a->registry, &list, NULL) == MODEL_OK) append_names(&text, &list);
-    buffer_printf(&text, "; default %s; threads %d, %s; %s)\n", model_registry_default(a->registry),
-                  cnn_runtime_threads(a->runtime), cnn_runtime_threads_origin(a->runtime),
+    buffer_printf(&text, "; default %s; threads %d, %s%s; %s)\n",
+                  model_registry_default(a->registry), cnn_runtime_threads(a->runtime),
+                  cnn_runtime_threads_origin(a->runtime), cli_affinity_note(a->runtime),
                   cnn_runtime_isa(a->runtime));
     if (!buffer_failed(&text)) fwrite(text.data, 1, text.size, stderr);
     model_list_free(&list);

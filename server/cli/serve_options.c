@@ -29,6 +29,7 @@ static const option_def defs[] = {
      .max = 65535,
      .help = "port to listen on; 0: one that is free"},
     CLI_THREADS(serve_values),
+    CLI_AFFINITY(serve_values),
     {.name = "models",
      .type = OPTION_TEXT,
      FIELD(models),

@@ -5,8 +5,8 @@
 #include "cli/options.h"
 
 typedef struct serve_values {
-    char *config, *host, *models, *default_model, *precision, *tune, *cors_origin, *log_format,
-        *log_level;
+    char *config, *host, *models, *default_model, *affinity, *precision, *tune, *cors_origin,
+        *log_format, *log_level;
     option_list model;
     int64_t port, threads, queue, max_pixels, max_images, max_connections, timeout_ms,
         drain_seconds, idle_seconds;

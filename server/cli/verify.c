@@ -412,5 +412,5 @@ static int verify(cnn_runtime *rt, const void *given, const option_list *folders
 
 int cli_verify(int argc, char **argv) {
     verify_values values = {0};
-    return cli_with_runtime(&options, argc, argv, &values, &values.threads, NULL, verify);
+    return cli_with_runtime(&options, argc, argv, &values, &values.threads, NULL, NULL, verify);
 }

@@ -605,6 +605,15 @@ class Inspect(Case):
 
 
 class Bench(Case):
+    def test_bench_says_whether_its_threads_are_bound(self):
+        first_line = lambda *options: self.check("bench", "--iterations", "1", *options, "digits").split("\n")[0]
+        note = ", each on CPUs of its own)"
+        self.assertNotIn(note, first_line("--affinity", "off"))
+        self.assertNotIn(note, first_line("--threads", "1"))
+        if len(os.sched_getaffinity(0)) > 1 and "(affinity" in first_line():
+            self.assertIn("(affinity" + note, first_line())
+            self.assertIn("(given" + note, first_line("--threads", "2", "--affinity", "auto"))
+
     def test_json(self):
         report = json.loads(self.check("bench", "--json", "--iterations", "5", "--threads", "1", "digits"))
         for key in ("model", "precision", "threads", "batch", "iterations", "median_ms", "min_ms", "p99_ms", "isa",

@@ -967,6 +967,36 @@ class StartAndStop(unittest.TestCase):
                          ["scores are output 'logits', as model.json says", "scores are output 'logits', as model.json says",
                           "scores are output 'global_max', as model.json says"])
 
+    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "needs 2 CPUs")
+    def test_affinity(self):
+        """Each of the threads that compute has a CPU of its own, and all others may run anywhere."""
+        allowed = os.sched_getaffinity(0)
+        two = set(sorted(allowed)[:2])
+
+        def bound(cpus, *options, **environment):
+            """The masks of the bound threads; whether the readiness line tells of them."""
+            os.sched_setaffinity(0, cpus)
+            try:
+                server = self.start(*options, env=environment)
+            finally:
+                os.sched_setaffinity(0, allowed)
+            masks = [os.sched_getaffinity(int(task)) for task in os.listdir(f"/proc/{server.process.pid}/task")]
+            own = [mask for mask in masks if mask != cpus]
+            self.assertLess(len(own), len(masks), "the HTTP thread is not bound")
+            self.assertEqual(server.stop(), 0)
+            return sorted(own, key=min), ", each on CPUs of its own; " in server.ready_line
+
+        if "cgroup" in self.start("--threads", "auto").ready_line:
+            self.skipTest("there is a quota")
+        self.assertEqual(bound(two), ([{cpu} for cpu in sorted(two)], True))
+        self.assertEqual(bound(two, "--affinity", "off"), ([], False))
+        self.assertEqual(bound(two, CNNSERVE_AFFINITY="off"), ([], False))
+        self.assertEqual(bound(two, "--affinity", "auto", CNNSERVE_AFFINITY="off")[1], True)
+        self.assertEqual(bound(two, "--threads", "3"), ([], False))
+        self.assertEqual(bound(two, "--threads", "1"), ([], False))
+        self.assertEqual(bound({min(two)}), ([], False))
+        self.expect_refusal(2, "affinity", "--affinity", "on")
+
     def test_ipv6(self):
         if not socket.has_ipv6:
             self.skipTest("no IPv6")
