@@ -270,6 +270,18 @@ void plan_session_release(served_model *model, plan_entry *entry, plan_session *
     if (!keep) session_free(session);
 }
 
+model_code plan_session_prepare(served_model *model, model_error *err) {
+    if (!model->fixed) return MODEL_OK;
+    const plan_key key = {model->nominal_h, model->nominal_w, &model->output_tensor, 1};
+    plan_entry *entry = NULL;
+    plan_session *session = NULL;
+    model_code code = plan_acquire(model, &key, true, &entry, err);
+    if (code == MODEL_OK) code = plan_session_acquire(model, entry, &session, err);
+    if (code == MODEL_OK) plan_session_release(model, entry, session);
+    plan_release(model, entry);
+    return code;
+}
+
 model_memory served_model_memory(served_model *model) {
     plan_cache *cache = &model->plans;
     model_memory memory = {.weights_bytes = cnn_model_weights_bytes(model->cnn)};

@@ -59,6 +59,11 @@ struct plan_session {
 
 model_code plan_session_acquire(served_model *model, plan_entry *entry, plan_session **out,
                                 model_error *err);
+/*
+ * Makes the first session of the default plan before it is needed, so that the first picture does
+ * not wait for its memory. Nothing is done where the picture decides the input size.
+ */
+model_code plan_session_prepare(served_model *model, model_error *err);
 /* Keeps it for the next run, or frees it if there are enough. */
 void plan_session_release(served_model *model, plan_entry *entry, plan_session *session);
 

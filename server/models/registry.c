@@ -83,6 +83,7 @@ static model_code load_all(model_registry *registry, cnn_runtime *rt, const sour
     for (size_t i = 0; i < list->count && code == MODEL_OK; i++) {
         code = served_model_load(rt, &list->items[i], precision, &registry->models[i], err);
         registry->count += code == MODEL_OK;
+        if (code == MODEL_OK) code = plan_session_prepare(registry->models[i], err);
     }
     return code;
 }

@@ -997,6 +997,13 @@ class StartAndStop(unittest.TestCase):
         self.assertEqual(bound({min(two)}), ([], False))
         self.expect_refusal(2, "affinity", "--affinity", "on")
 
+    def test_the_memory_of_a_run_is_there_before_the_first_picture(self):
+        server = self.start("--model", "digits=digits")
+        memory = server.request("GET", "/v1/models/digits").json()["memory"]
+        self.assertEqual((memory["sessions"], memory["session_bytes"]), (1, memory["arena_bytes"]))
+        server.request("POST", "/v1/classify", ONE)
+        self.assertEqual(server.request("GET", "/v1/models/digits").json()["memory"], memory)
+
     def test_ipv6(self):
         if not socket.has_ipv6:
             self.skipTest("no IPv6")
