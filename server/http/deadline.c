@@ -1,18 +1,18 @@
-/* deadline.c: see deadline.h. One mutex guards everything; the thread looks twice a second. */
+/* deadline.c: see deadline.h. One mutex guards everything; the thread looks twice a second, and
+ * sleeps while there are no connections. */
 #include "http/deadline.h"
 
 #include "common/clock.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 /* glibc's netinet/tcp.h lacks what the kernel has added to tcp_info. */
 #include <linux/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include <time.h>
 
 #define SECOND      1000000000ULL
 #define MILLISECOND 1000000ULL
@@ -38,9 +38,10 @@ struct deadline {
 struct deadlines {
     uint64_t idle_ns;
     pthread_t thread;
-    int stop; /* eventfd */
-    pthread_mutex_t lock;
-    deadline *first; /* guarded by the lock */
+    pthread_mutex_t lock;   /* guards the rest */
+    pthread_cond_t changed; /* there is a first connection, or `stopping` */
+    deadline *first;
+    bool stopping;
 };
 
 static uint64_t allowed_ns(const deadline *d) {
@@ -81,9 +82,9 @@ static bool peer_has_ended(const deadline *d, uint64_t now) {
            recv(d->socket, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+/* Called with the lock held, so that no phase begins after `now`. */
 static void end_overdue(deadlines *all) {
-    pthread_mutex_lock(&all->lock);
-    uint64_t now = clock_ns(); /* not before the lock: no phase began later */
+    uint64_t now = clock_ns();
     for (deadline *d = all->first; d; d = d->next) {
         if (peer_has_ended(d, now)) shutdown(d->socket, SHUT_RD);
         renew(d, now);
@@ -91,15 +92,33 @@ static void end_overdue(deadlines *all) {
         d->passed = true;
         shutdown(d->socket, takes_input(d) ? SHUT_RD : SHUT_RDWR);
     }
-    pthread_mutex_unlock(&all->lock);
+}
+
+/* False if something has changed before a tick was over; called with the lock held. */
+static bool wait_tick(deadlines *all) {
+    uint64_t until = clock_ns() + TICK_MS * MILLISECOND;
+    const struct timespec at = {.tv_sec = (time_t)(until / SECOND),
+                                .tv_nsec = (long)(until % SECOND)};
+    return pthread_cond_timedwait(&all->changed, &all->lock, &at) == ETIMEDOUT;
 }
 
 static void *watch(void *arg) {
     deadlines *all = arg;
-    struct pollfd stop = {.fd = all->stop, .events = POLLIN};
-    while (poll(&stop, 1, TICK_MS) <= 0)
-        end_overdue(all);
+    pthread_mutex_lock(&all->lock);
+    while (!all->stopping) {
+        if (!all->first)
+            pthread_cond_wait(&all->changed, &all->lock);
+        else if (wait_tick(all))
+            end_overdue(all);
+    }
+    pthread_mutex_unlock(&all->lock);
     return NULL;
+}
+
+static void destroy(deadlines *all) {
+    pthread_cond_destroy(&all->changed);
+    pthread_mutex_destroy(&all->lock);
+    free(all);
 }
 
 deadlines *deadlines_create(unsigned idle_seconds) {
@@ -107,21 +126,24 @@ deadlines *deadlines_create(unsigned idle_seconds) {
     if (!all) return NULL;
     all->idle_ns = idle_seconds * SECOND;
     pthread_mutex_init(&all->lock, NULL);
-    all->stop = eventfd(0, EFD_CLOEXEC);
-    if (all->stop >= 0 && pthread_create(&all->thread, NULL, watch, all) == 0) return all;
-    if (all->stop >= 0) close(all->stop);
-    pthread_mutex_destroy(&all->lock);
-    free(all);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&all->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&all->thread, NULL, watch, all) == 0) return all;
+    destroy(all);
     return NULL;
 }
 
 void deadlines_free(deadlines *all) {
     if (!all) return;
-    eventfd_write(all->stop, 1);
+    pthread_mutex_lock(&all->lock);
+    all->stopping = true;
+    pthread_cond_signal(&all->changed);
+    pthread_mutex_unlock(&all->lock);
     pthread_join(all->thread, NULL);
-    close(all->stop);
-    pthread_mutex_destroy(&all->lock);
-    free(all);
+    destroy(all);
 }
 
 deadline *deadline_add(deadlines *all, int socket) {
@@ -131,7 +153,10 @@ deadline *deadline_add(deadlines *all, int socket) {
     setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){UNSENT_BYTES}, sizeof(int));
     pthread_mutex_lock(&all->lock);
     d->next = all->first;
-    if (d->next) d->next->previous = d;
+    if (d->next)
+        d->next->previous = d;
+    else
+        pthread_cond_signal(&all->changed);
     all->first = d;
     pthread_mutex_unlock(&all->lock);
     return d;

@@ -1004,6 +1004,20 @@ class StartAndStop(unittest.TestCase):
         server.request("POST", "/v1/classify", ONE)
         self.assertEqual(server.request("GET", "/v1/models/digits").json()["memory"], memory)
 
+    def test_an_idle_server_uses_no_cpu(self):
+        """Its threads sleep until something comes: nothing wakes them up in the meantime."""
+        server = self.start("--threads", "2", "--log-level", "warn")
+        server.request("POST", "/v1/classify", ONE)
+        time.sleep(1)  # for what was awake to fall asleep
+
+        def switches():
+            return [line for task in sorted(pathlib.Path(f"/proc/{server.process.pid}/task").iterdir())
+                    for line in (task / "status").read_text().splitlines() if "ctxt_switches" in line]
+
+        before = switches()
+        time.sleep(3)
+        self.assertEqual(switches(), before)
+
     def test_ipv6(self):
         if not socket.has_ipv6:
             self.skipTest("no IPv6")
