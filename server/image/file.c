@@ -47,7 +47,7 @@ typedef struct {
     jpeg_target target;
     const image_spec *spec;
     int out_h, out_w;
-    float *out;
+    void *out;
     image_scratch *scratch;
     tensor_maker maker;
     bool begun;
@@ -101,7 +101,7 @@ static void finish_tensor(tensor_target *t, bool complete) {
 }
 
 image_code image_file_to_tensor(const image_file *file, const image_spec *spec, int out_h,
-                                int out_w, float *out, image_scratch *scratch, uint64_t *decode_ns,
+                                int out_w, void *out, image_scratch *scratch, uint64_t *decode_ns,
                                 image_error *err) {
     if (decode_ns) *decode_ns = 0;
     if (!file || !out)

@@ -1,7 +1,7 @@
 /* image.h: bytes -> pixels -> input tensor, and pixels -> PNG.
  *
  * The library decodes JPEG, PNG and WebP into upright 8-bit RGB and turns such an image, or such a
- * file in one pass, into the float tensor a network expects, resampling exactly as Pillow (up to
+ * file in one pass, into the tensor a network expects, resampling exactly as Pillow (up to
  * 12) does. It knows neither HTTP nor the engine, keeps no global state, never prints, and may be
  * called from any number of threads as long as no two of them share an image or a scratch.
  *
@@ -111,6 +111,26 @@ typedef enum {
 
 typedef enum { IMAGE_NCHW, IMAGE_NHWC } image_layout;
 
+/* Type of a tensor's elements; FLOAT16 and BFLOAT16 are their 16 bits. */
+typedef enum {
+    IMAGE_FLOAT32,
+    IMAGE_FLOAT16,
+    IMAGE_BFLOAT16,
+    IMAGE_FLOAT64,
+    IMAGE_UINT8,
+    IMAGE_INT8,
+    IMAGE_UINT16,
+    IMAGE_INT16,
+    IMAGE_UINT32,
+    IMAGE_INT32,
+    IMAGE_UINT64,
+    IMAGE_INT64
+} image_element;
+
+size_t image_element_size(image_element element);
+/* It holds whole numbers. */
+bool image_element_is_whole(image_element element);
+
 #define IMAGE_MAX_CHANNELS      3
 #define IMAGE_MAX_SIZE          16384     /* of size and crop, each side */
 #define IMAGE_MAX_TENSOR_PIXELS (1 << 26) /* height x width of a tensor */
@@ -118,11 +138,13 @@ typedef enum { IMAGE_NCHW, IMAGE_NHWC } image_layout;
 /* What a model folder says about its input, plus what the graph says (layout, channels). Plain
  * data: copy it freely. The order of work: convert to grey if asked, resize, centre crop (an image
  * smaller than the crop is padded with pixel value 0), then value = (pixel * scale - mean[c]) /
- * std[c], c counting in the colour order fed. */
+ * std[c], c counting in the colour order fed; whole numbers are rounded to the nearest and kept
+ * within the range of their type. */
 typedef struct {
     image_color color;
     int channels; /* 3; for IMAGE_GRAY 1, or 3 (the grey value three times) */
     image_layout layout;
+    image_element element;
     image_resize resize;
     image_filter filter;
     int size_h; /* not read for IMAGE_RESIZE_NONE; for IMAGE_RESIZE_SHORTEST both must be the same
@@ -176,13 +198,14 @@ typedef struct {
 void image_scratch_free(image_scratch *scratch);
 
 /* Writes the tensor of one image: out is (channels, out_h, out_w), or (out_h, out_w, channels) for
- * IMAGE_NHWC, without padding, owned by the caller. out_h and out_w must be what image_tensor_size
- * gives, otherwise IMAGE_INVALID. scratch may be NULL (memory is then allocated for the call).
+ * IMAGE_NHWC, of the spec's elements, without padding, owned by the caller. out_h and out_w must be
+ * what image_tensor_size gives, otherwise IMAGE_INVALID. scratch may be NULL (memory is then
+ * allocated for the call).
  *
  * The 8-bit pixels behind the values are those of Pillow 12's Image.resize, bit for bit. Only the
  * part of the source that the crop shows is read. */
 image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, int out_w,
-                           float *out, image_scratch *scratch, image_error *err);
+                           void *out, image_scratch *scratch, image_error *err);
 
 /* ---- from a file to its tensor ------------------------------------------------------------ */
 
@@ -213,7 +236,7 @@ image_code image_file_decode(image_file *file, image_error *err);
  * of a full decoding by less than 1 in the mean. *decode_ns (may be NULL) is the part of the time
  * that decoding took. On failure, part of out may have been written. */
 image_code image_file_to_tensor(const image_file *file, const image_spec *spec, int out_h,
-                                int out_w, float *out, image_scratch *scratch, uint64_t *decode_ns,
+                                int out_w, void *out, image_scratch *scratch, uint64_t *decode_ns,
                                 image_error *err);
 
 #ifdef __cplusplus

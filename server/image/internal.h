@@ -176,6 +176,12 @@ void resampler_put(resampler *r, int y, const uint8_t *rgb, bool padded);
  * After each resampler_put, to be called until it is NULL. */
 const uint8_t *resampler_take(resampler *r);
 
+/* ---- elements (element.c) ----------------------------------------------------------------- */
+
+/* Stores `count` values as elements that lie `step` elements apart. */
+void image_elements_store(image_element element, const float *values, size_t count, void *out,
+                          size_t step);
+
 /* ---- tensors (tensor.c) ------------------------------------------------------------------- */
 
 /* One axis of the way from image to tensor. */
@@ -192,8 +198,10 @@ typedef struct {
     const image_spec *spec;
     tensor_span x, y;
     resampler resampler;
-    float *out;
-    int row; /* of the tensor, the next to be written */
+    void *out;
+    float *
+        values; /* (x.out) a row of a channel before it is stored; NULL: the elements are float32 */
+    int row;    /* of the tensor, the next to be written */
     /* Channel c is made of plane source[c] of a resampled row: value = pixel * scale + offset. */
     int source[IMAGE_MAX_CHANNELS];
     float scale[IMAGE_MAX_CHANNELS];
@@ -205,7 +213,7 @@ typedef struct {
  * where it is not NULL, the image comes at that many eighths of its size, chosen such that the
  * tensor stays what it is but for a little. Success is to be followed by tensor_end. */
 image_code tensor_begin(tensor_maker *m, const image_spec *spec, const image_info *info, int out_h,
-                        int out_w, float *out, image_scratch *scratch, int *eighths,
+                        int out_w, void *out, image_scratch *scratch, int *eighths,
                         image_error *err);
 /* As resampler_put. */
 void tensor_put(tensor_maker *m, int y, const uint8_t *rgb, bool padded);

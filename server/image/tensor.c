@@ -1,4 +1,4 @@
-/* tensor.c: an upright image -> the float tensor a network expects.
+/* tensor.c: an upright image -> the tensor a network expects.
  *
  * Works out which window of the resized image the crop shows, has resample.c make its rows, and
  * writes each as it comes, while it is in the cache.
@@ -68,9 +68,10 @@ image_code image_spec_check(const image_spec *spec, image_error *err) {
     bool grey = spec->color == IMAGE_GRAY;
     if ((unsigned)spec->color > IMAGE_GRAY || (unsigned)spec->layout > IMAGE_NHWC ||
         (unsigned)spec->resize > IMAGE_RESIZE_EXACT || (unsigned)spec->filter > IMAGE_LANCZOS ||
-        (unsigned)spec->rounding > IMAGE_ROUND_TORCHVISION)
-        return image_fail(err, IMAGE_INVALID,
-                          "color, layout, resize mode, filter or rounding has an unknown value");
+        (unsigned)spec->rounding > IMAGE_ROUND_TORCHVISION || (unsigned)spec->element > IMAGE_INT64)
+        return image_fail(
+            err, IMAGE_INVALID,
+            "color, layout, element, resize mode, filter or rounding has an unknown value");
     if (spec->channels != 3 && !(grey && spec->channels == 1))
         return image_fail(err, IMAGE_INVALID, "%s has %s, not %d", grey ? "GRAY" : "RGB or BGR",
                           grey ? "1 or 3 channels" : "3 channels", spec->channels);
@@ -199,44 +200,55 @@ static void choose_values(tensor_maker *m) {
     }
 }
 
-/* Where channel c of the current row begins, and how far apart its values are. */
-static float *channel_row(const tensor_maker *m, int c, size_t *step) {
+/* Where channel c of the current row begins, in elements of the tensor, and how far apart its
+ * values are. */
+static size_t channel_row(const tensor_maker *m, int c, size_t *step) {
     size_t channels = (size_t)m->spec->channels, width = (size_t)m->x.out, row = (size_t)m->row;
     if (m->spec->layout == IMAGE_NHWC) {
         *step = channels;
-        return m->out + row * width * channels + (size_t)c;
+        return row * width * channels + (size_t)c;
     }
     *step = 1;
-    return m->out + ((size_t)c * (size_t)m->y.out + row) * width;
+    return ((size_t)c * (size_t)m->y.out + row) * width;
 }
 
-/* Columns [from, to) of the current row: pixel value 0. */
-static void write_padding(const tensor_maker *m, int from, int to) {
+/* Columns [from, to) of a channel's row: pixel value 0. */
+static void write_padding(const tensor_maker *m, int c, int from, int to, float *out, size_t step) {
+    for (int x = from; x < to; x++)
+        out[(size_t)x * step] = m->offset[c];
+}
+
+/* A resampled row, with what is to its left and right; NULL: a row of padding. */
+static void make_row(const tensor_maker *m, int c, const uint8_t *row, float *out, size_t step) {
+    const resampler *r = &m->resampler;
+    int begin = row ? m->x.pad : m->x.out, end = row ? begin + m->x.count : begin;
+    write_padding(m, c, 0, begin, out, step);
+    if (row)
+        r->loops->normalise(row + (size_t)m->source[c] * r->plane, (size_t)m->x.count, m->scale[c],
+                            m->offset[c], out + (size_t)begin * step, step);
+    write_padding(m, c, end, m->x.out, out, step);
+}
+
+/* As make_row, of all channels, where the tensor has its current row. */
+static void write_row(tensor_maker *m, const uint8_t *row) {
+    image_element element = m->spec->element;
     size_t step;
     for (int c = 0; c < m->spec->channels; c++) {
-        float *out = channel_row(m, c, &step);
-        for (int x = from; x < to; x++)
-            out[(size_t)x * step] = m->offset[c];
+        size_t at = channel_row(m, c, &step);
+        if (!m->values) {
+            make_row(m, c, row, (float *)m->out + at, step);
+            continue;
+        }
+        make_row(m, c, row, m->values, 1);
+        image_elements_store(element, m->values, (size_t)m->x.out,
+                             (char *)m->out + at * image_element_size(element), step);
     }
+    m->row++;
 }
 
 static void write_empty_rows(tensor_maker *m, int end) {
-    for (; m->row < end; m->row++)
-        write_padding(m, 0, m->x.out);
-}
-
-/* A resampled row, with what is to its left and right. */
-static void write_row(tensor_maker *m, const uint8_t *row) {
-    const resampler *r = &m->resampler;
-    size_t step, pad = (size_t)m->x.pad, count = (size_t)m->x.count;
-    write_padding(m, 0, m->x.pad);
-    for (int c = 0; c < m->spec->channels; c++) {
-        float *out = channel_row(m, c, &step) + pad * step;
-        r->loops->normalise(row + (size_t)m->source[c] * r->plane, count, m->scale[c], m->offset[c],
-                            out, step);
-    }
-    write_padding(m, m->x.pad + m->x.count, m->x.out);
-    m->row++;
+    while (m->row < end)
+        write_row(m, NULL);
 }
 
 /* What decoding at a half, a quarter or an eighth must leave to the resampling, so that its filter
@@ -280,7 +292,7 @@ static image_code check_tensor(const tensor_maker *m, int out_h, int out_w, imag
 }
 
 image_code tensor_begin(tensor_maker *m, const image_spec *spec, const image_info *info, int out_h,
-                        int out_w, float *out, image_scratch *scratch, int *eighths,
+                        int out_w, void *out, image_scratch *scratch, int *eighths,
                         image_error *err) {
     *m = (tensor_maker){.spec = spec, .out = out, .scratch = scratch ? scratch : &m->own};
     image_code code = image_spec_check(spec, err);
@@ -294,9 +306,11 @@ image_code tensor_begin(tensor_maker *m, const image_spec *spec, const image_inf
                                 orientation_reverses_columns(info->orientation), spec->filter);
     resample_range y = range_of(&m->y, info->height, scale,
                                 orientation_reverses_rows(info->orientation), spec->filter);
-    void *memory = scratch_reserve(m->scratch, resampler_bytes(&x, &y, channels));
+    size_t row = spec->element == IMAGE_FLOAT32 ? 0 : (size_t)m->x.out * sizeof(float);
+    char *memory = scratch_reserve(m->scratch, row + resampler_bytes(&x, &y, channels));
     if (!memory) return image_fail(err, IMAGE_MEMORY, "no memory to resize an image");
-    resampler_init(&m->resampler, &x, &y, channels, memory);
+    if (row) m->values = (float *)memory;
+    resampler_init(&m->resampler, &x, &y, channels, memory + row);
     choose_values(m);
     write_empty_rows(m, m->y.pad);
     if (eighths) *eighths = scale;
@@ -326,7 +340,7 @@ void tensor_end(tensor_maker *m) {
 }
 
 image_code image_to_tensor(const image *img, const image_spec *spec, int out_h, int out_w,
-                           float *out, image_scratch *scratch, image_error *err) {
+                           void *out, image_scratch *scratch, image_error *err) {
     if (!img || !img->pixels || !out)
         return image_fail(err, IMAGE_INVALID, "image_to_tensor: a pointer is NULL");
     tensor_maker m;
