@@ -320,8 +320,10 @@ static int classify(cnn_runtime *rt, const void *given, const option_list *argum
     else if (values->pictures && mkdir(values->pictures, 0777) != 0 && errno != EEXIST)
         cli_fail(CLI_USAGE, "the folder '%.300s' cannot be made: %s", values->pictures,
                  strerror(errno));
-    else
+    else {
+        cli_warn(served_model_warnings(model));
         status = classify_images(query, rt, values, &images);
+    }
     if (query) warn_of_doubt(model);
     path_list_free(&images);
     model_query_free(query);

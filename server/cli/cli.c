@@ -40,6 +40,11 @@ int cli_fail(int status, const char *format, ...) {
     return status;
 }
 
+void cli_warn(const model_warnings *warnings) {
+    for (size_t i = 0; i < warnings->count; i++)
+        fprintf(stderr, "cnnserve: warning: %s\n", warnings->lines[i]);
+}
+
 static void print_help(void) {
     puts("usage: cnnserve [COMMAND] [options]\n\n"
          "Classifies images with convolutional neural networks, over HTTP or from the shell.\n\n"

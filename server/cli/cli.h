@@ -3,6 +3,7 @@
 #define CNNSERVE_CLI_H
 
 #include "cli/options.h"
+#include "models/models.h"
 #include "json/model_config.h"
 
 #include <cnn.h>
@@ -36,6 +37,9 @@ int cli_run(int argc, char **argv);
 
 /* Prints "cnnserve: <sentence>" to stderr and returns `status`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints "cnnserve: warning: <sentence>" to stderr for each. */
+void cli_warn(const model_warnings *warnings);
 
 /* ---- what several subcommands share ------------------------------------------------------- */
 

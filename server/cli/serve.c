@@ -92,9 +92,18 @@ static int start_runtime(app *a, const serve_values *v) {
 
 /* What looks like a mistake and does not stop the start. */
 static void warn_of_models(model_registry *registry) {
+    model_list list = {0};
     const model_warnings *found = model_registry_warnings(registry);
     for (size_t i = 0; i < found->count; i++)
         log_line(LEVEL_WARN, "%s", found->lines[i]);
+    if (model_registry_list(registry, &list, NULL) != MODEL_OK) return;
+    for (size_t m = 0; m < list.count; m++) {
+        found = served_model_warnings(list.items[m]);
+        for (size_t i = 0; i < found->count; i++)
+            log_line(LEVEL_WARN, "model %s, version %s: %s", served_model_name(list.items[m]),
+                     served_model_version_text(list.items[m]), found->lines[i]);
+    }
+    model_list_free(&list);
 }
 
 static void warn_of_tuning(const cnn_runtime *rt) {

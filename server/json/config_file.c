@@ -6,6 +6,8 @@
  */
 #include "json/config_file.h"
 
+#include "common/text.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
@@ -60,22 +62,38 @@ static bool add_value(config_entries *entries, const char *key, const json_t *va
     return true;
 }
 
+/* The root of the file's content, or NULL with `message` set. */
+static json_t *parse(const char *path, const char *bytes, size_t length, char *message,
+                     size_t size) {
+    json_error_t error;
+    decoded_text text;
+    const char *wrong = text_decode(bytes, length, &text);
+    if (wrong) {
+        fail(message, size, "config file '%s' %s", path, wrong);
+        return NULL;
+    }
+    json_t *root = json_loadb(text.bytes, text.size, JSON_REJECT_DUPLICATES, &error);
+    if (!root)
+        fail(message, size, "config file '%s' is no valid JSON: %s (line %d)", path, error.text,
+             error.line);
+    free(text.memory);
+    return root;
+}
+
 /* The parsed file, or NULL with `message` set. */
 static json_t *load(const char *path, char *message, size_t size) {
     FILE *file = fopen(path, "rb");
     char *text = malloc(CONFIG_FILE_MAX + 1);
     size_t length = file && text ? fread(text, 1, CONFIG_FILE_MAX + 1, file) : 0;
     json_t *root = NULL;
-    json_error_t error;
     if (!file || (text && ferror(file)))
         fail(message, size, "config file '%s' cannot be read: %s", path, strerror(errno));
     else if (!text)
         fail(message, size, "out of memory");
     else if (length > CONFIG_FILE_MAX)
         fail(message, size, "config file '%s' is larger than %zu bytes", path, CONFIG_FILE_MAX);
-    else if (!(root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error)))
-        fail(message, size, "config file '%s' is no valid JSON: %s (line %d)", path, error.text,
-             error.line);
+    else
+        root = parse(path, text, length, message, size);
     free(text);
     if (file) fclose(file);
     return root;

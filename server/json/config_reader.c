@@ -65,6 +65,43 @@ bool config_read_channels(config_reader *r, const char *key, const json_t *value
     return true;
 }
 
+bool config_check_std(config_reader *r, const char *key, const float *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (values[i] <= 0)
+            return config_fail(r, "%s must not hold %s", key,
+                               values[i] == 0 ? "0" : "negative numbers");
+    return true;
+}
+
+bool config_allocate_labels(config_reader *r, size_t count) {
+    r->config.label_names = calloc(count, sizeof *r->config.label_names);
+    if (!r->config.label_names) return config_fail(r, "out of memory");
+    r->config.label_count = count;
+    return true;
+}
+
+bool config_set_label(config_reader *r, const char *key, size_t index, const json_t *value) {
+    char number[32], **label = &r->config.label_names[index];
+    const char *text = json_string_value(value);
+    if (json_is_integer(value)) {
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+        text = number;
+    }
+    if (!text) return config_fail(r, "%s: the label of class %zu must be a string", key, index);
+    if (*label) return config_fail(r, "%s has class %zu twice", key, index);
+    *label = strdup(text);
+    return *label || config_fail(r, "out of memory");
+}
+
+bool config_read_labels(config_reader *r, const char *key, const json_t *array) {
+    size_t count = json_array_size(array);
+    if (count == 0) return config_fail(r, "%s must be an array with a label for each class", key);
+    if (!config_allocate_labels(r, count)) return false;
+    for (size_t i = 0; i < count; i++)
+        if (!config_set_label(r, key, i, json_array_get(array, i))) return false;
+    return true;
+}
+
 void model_config_free(model_config *config) {
     if (!config) return;
     for (size_t i = 0; i < config->label_count; i++)

@@ -28,5 +28,12 @@ bool config_read_float(config_reader *r, const char *key, const json_t *value, f
 /* A number, or an array of 1 or IMAGE_MAX_CHANNELS. */
 bool config_read_channels(config_reader *r, const char *key, const json_t *value, float *out,
                           size_t *out_count);
+/* Each of them is above 0. */
+bool config_check_std(config_reader *r, const char *key, const float *values, size_t count);
+
+/* Labels into the config, which has none yet: room for all, one of them, or an array of them. */
+bool config_allocate_labels(config_reader *r, size_t count);
+bool config_set_label(config_reader *r, const char *key, size_t index, const json_t *value);
+bool config_read_labels(config_reader *r, const char *key, const json_t *array);
 
 #endif

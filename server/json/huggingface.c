@@ -14,33 +14,13 @@
 
 /* ---- config.json -------------------------------------------------------------------------- */
 
-static bool allocate_labels(config_reader *r, size_t count) {
-    r->config.label_names = calloc(count, sizeof *r->config.label_names);
-    if (!r->config.label_names) return config_fail(r, "out of memory");
-    r->config.label_count = count;
-    return true;
-}
-
-static bool set_label(config_reader *r, const char *key, size_t index, const json_t *value) {
-    char number[32], **label = &r->config.label_names[index];
-    const char *text = json_string_value(value);
-    if (json_is_integer(value)) {
-        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
-        text = number;
-    }
-    if (!text) return config_fail(r, "%s: the label of class %zu must be a string", key, index);
-    if (*label) return config_fail(r, "%s has class %zu twice", key, index);
-    *label = strdup(text);
-    return *label || config_fail(r, "out of memory");
-}
-
 /* {"0": "cat", "1": "dog"}; so many keys, each a class once, are all of them. */
 static bool read_id2label(config_reader *r, const json_t *object) {
     const char *name;
     json_t *value;
     size_t count = json_object_size(object);
     if (count == 0) return config_fail(r, "id2label must be an object with a label for each class");
-    if (!allocate_labels(r, count)) return false;
+    if (!config_allocate_labels(r, count)) return false;
     json_object_foreach((json_t *)object, name, value) {
         size_t length = strspn(name, "0123456789");
         unsigned long index =
@@ -48,26 +28,16 @@ static bool read_id2label(config_reader *r, const json_t *object) {
         if (index >= count)
             return config_fail(r, "id2label has %zu labels, so '%.60s' is none of its classes",
                                count, name);
-        if (!set_label(r, "id2label", index, value)) return false;
+        if (!config_set_label(r, "id2label", index, value)) return false;
     }
-    return true;
-}
-
-/* timm: ["cat", "dog"] */
-static bool read_label_names(config_reader *r, const json_t *array) {
-    size_t count = json_array_size(array);
-    if (count == 0)
-        return config_fail(r, "label_names must be an array with a label for each class");
-    if (!allocate_labels(r, count)) return false;
-    for (size_t i = 0; i < count; i++)
-        if (!set_label(r, "label_names", i, json_array_get(array, i))) return false;
     return true;
 }
 
 static bool read_labels(config_reader *r, const json_t *root) {
     const json_t *ids = hf_member(root, "id2label"), *names = hf_member(root, "label_names");
+    r->config.labels_file = HUGGINGFACE_CONFIG_FILE;
     if (ids) return read_id2label(r, ids);
-    return !names || read_label_names(r, names);
+    return !names || config_read_labels(r, "label_names", names); /* timm */
 }
 
 /* As transformers' image-classification pipeline chooses it. */
@@ -103,44 +73,71 @@ static bool read_classes(config_reader *r, const json_t *root) {
     return true;
 }
 
-/* ---- both --------------------------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------------------------- */
 
-static bool is_timm(const json_t *preprocessor) {
-    const char *type = json_string_value(json_object_get(preprocessor, "image_processor_type"));
-    return !preprocessor || (type && strcmp(type, "TimmWrapperImageProcessor") == 0);
+/* The files' roots. */
+typedef struct roots {
+    json_t *config, *preprocessor, *processor;
+    const json_t *images; /* how an image is prepared, in one of the last two; NULL: neither says */
+    const char *images_file; /* in which */
+} roots;
+
+static bool is_timm(const json_t *images) {
+    const char *type = json_string_value(json_object_get(images, "image_processor_type"));
+    return !images || (type && strcmp(type, "TimmWrapperImageProcessor") == 0);
 }
 
-static bool read_preprocessing(config_reader *r, const json_t *config, const json_t *preprocessor,
-                               const char **blamed) {
-    const json_t *timm = hf_member(config, "pretrained_cfg");
+/* As transformers look: a nested description wins. */
+static void find_images(roots *in) {
+    const json_t *outer = hf_member(in->processor, "image_processor");
+    const json_t *inner = hf_member(in->preprocessor, "image_processor");
+    in->images_file = outer ? HUGGINGFACE_PROCESSOR_FILE : HUGGINGFACE_PREPROCESSOR_FILE;
+    in->images = outer ? outer : inner ? inner : in->preprocessor;
+}
+
+static bool read_preprocessing(config_reader *r, const roots *in, const char **blamed) {
+    const json_t *timm = hf_member(in->config, "pretrained_cfg");
     *blamed = HUGGINGFACE_CONFIG_FILE;
-    if (timm && is_timm(preprocessor)) return hf_read_timm(r, timm);
-    if (!preprocessor)
+    if (timm && is_timm(in->images)) return hf_read_timm(r, timm);
+    if (!in->images)
         return config_fail(r, "there is no " HUGGINGFACE_PREPROCESSOR_FILE
                               " beside it, which says how images are prepared; add it, or write "
                               "a " MODEL_CONFIG_FILE);
-    *blamed = HUGGINGFACE_PREPROCESSOR_FILE;
-    return hf_read_preprocessor(r, preprocessor,
-                                json_string_value(json_object_get(config, "model_type")));
+    *blamed = in->images_file;
+    if (!hf_read_preprocessor(r, in->images,
+                              json_string_value(json_object_get(in->config, "model_type"))))
+        return false;
+    r->config.file = in->images_file;
+    return true;
 }
 
-bool huggingface_read(huggingface_file config, huggingface_file preprocessor, model_config *out,
-                      const char **blamed, char *message, size_t size) {
+/* *out stays NULL where the file is not there. */
+static bool parse(config_reader *r, huggingface_file file, const char *name, json_t **out,
+                  const char **blamed) {
+    if (!file.text) return true;
+    *blamed = name;
+    return (*out = config_parse(r, file.text, file.length));
+}
+
+static bool parse_all(config_reader *r, const huggingface_files *files, roots *in,
+                      const char **blamed) {
+    if (!parse(r, files->config, HUGGINGFACE_CONFIG_FILE, &in->config, blamed)) return false;
+    if (in->config && !read_classes(r, in->config)) return false;
+    if (!parse(r, files->preprocessor, HUGGINGFACE_PREPROCESSOR_FILE, &in->preprocessor, blamed) ||
+        !parse(r, files->processor, HUGGINGFACE_PROCESSOR_FILE, &in->processor, blamed))
+        return false;
+    find_images(in);
+    return true;
+}
+
+bool huggingface_read(const huggingface_files *files, model_config *out, const char **blamed,
+                      char *message, size_t size) {
     config_reader r = {.message = message, .size = size};
-    json_t *classes = NULL, *images = NULL;
-    bool ok = true;
-    if (config.text) {
-        *blamed = HUGGINGFACE_CONFIG_FILE;
-        classes = config_parse(&r, config.text, config.length);
-        ok = classes && read_classes(&r, classes);
-    }
-    if (ok && preprocessor.text) {
-        *blamed = HUGGINGFACE_PREPROCESSOR_FILE;
-        images = config_parse(&r, preprocessor.text, preprocessor.length);
-        ok = images;
-    }
-    ok = ok && read_preprocessing(&r, classes, images, blamed);
-    json_decref(classes);
-    json_decref(images);
+    roots in = {0};
+    bool ok = parse_all(&r, files, &in, blamed);
+    if (ok && (in.config || in.images)) ok = read_preprocessing(&r, &in, blamed);
+    json_decref(in.config);
+    json_decref(in.preprocessor);
+    json_decref(in.processor);
     return config_finish(&r, ok, out);
 }

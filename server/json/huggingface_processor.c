@@ -72,6 +72,7 @@ static bool resize_poolformer(config_reader *r, const settings *s);
 
 static const processor processors[] = {
     {"ViT", resize_plain, {NULL}, true, 224, 0, IMAGE_BILINEAR, HALF, HALF},
+    {"DINOv3ViT", resize_plain, {NULL}, true, 224, 0, IMAGE_BILINEAR, IMAGENET_MEAN, IMAGENET_STD},
     {"ConvNext", resize_convnext, {"resample"}, false, 384, 0, IMAGE_BICUBIC, HALF, HALF},
     {"MobileNetV1", resize_plain, {NULL}, false, 256, 224, IMAGE_BILINEAR, HALF, HALF},
     {"MobileNetV2", resize_plain, {NULL}, false, 256, 224, IMAGE_BILINEAR, HALF, HALF},
@@ -104,6 +105,7 @@ static const processor processors[] = {
      IMAGENET_STD},
     {"Pvt", resize_plain, {"resample"}, true, 224, 0, IMAGE_BICUBIC, IMAGENET_MEAN, IMAGENET_STD},
     {"Siglip", resize_plain, {NULL}, true, 224, 0, IMAGE_BICUBIC, HALF, HALF},
+    {"Blip", resize_plain, {NULL}, true, 384, 0, IMAGE_BICUBIC, CLIP_MEAN, CLIP_STD},
     {"Segformer", resize_plain, {NULL}, true, 512, 0, IMAGE_BILINEAR, IMAGENET_MEAN, IMAGENET_STD},
 };
 
@@ -112,8 +114,10 @@ static const processor processors[] = {
 static const struct {
     const char *model_type, *processor;
 } auto_processors[] = {
+    {"aimv2", "CLIP"},
     {"beit", "Beit"},
     {"bit", "Bit"},
+    {"blip", "Blip"},
     {"chinese_clip", "ChineseCLIP"},
     {"clip", "CLIP"},
     {"convnext", "ConvNext"},
@@ -123,12 +127,15 @@ static const struct {
     {"deit", "DeiT"},
     {"dinat", "ViT"},
     {"dinov2", "Bit"},
+    {"dinov2_with_registers", "Bit"},
+    {"dinov3_vit", "DINOv3ViT"},
     {"efficientformer", "EfficientFormer"},
     {"efficientnet", "EfficientNet"},
     {"focalnet", "Bit"},
     {"hiera", "Bit"},
     {"ijepa", "ViT"},
     {"levit", "Levit"},
+    {"metaclip_2", "CLIP"},
     {"mobilenet_v1", "MobileNetV1"},
     {"mobilenet_v2", "MobileNetV2"},
     {"mobilevit", "MobileViT"},
@@ -150,10 +157,6 @@ static const struct {
     {"vit_msn", "ViT"},
 };
 
-static const char *processor_name_at(const void *list, size_t index) {
-    return ((const processor *)list)[index].name;
-}
-
 /* NULL: there is none whose name is these `length` letters. */
 static const processor *find_processor(const char *name, size_t length) {
     for (size_t i = 0; i < ARRAY_LENGTH(processors); i++)
@@ -167,20 +170,27 @@ static void drop_suffix(const char *name, size_t *length, const char *suffix) {
     if (*length > end && memcmp(name + *length - end, suffix, end) == 0) *length -= end;
 }
 
+static const char *every_processor(char *buffer, size_t size) {
+    size_t length = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(processors) && length < size; i++)
+        length += (size_t)snprintf(buffer + length, size - length, "%s%s", i ? ", " : "",
+                                   processors[i].name);
+    return buffer;
+}
+
 /* "ViTImageProcessorFast", "ViTFeatureExtractor" -> ViT. */
 static const processor *processor_of_type(config_reader *r, const char *key, const char *type) {
     static const char *const suffixes[] = {"Fast", "Pil", "ImageProcessor", "FeatureExtractor"};
-    char near[512], name[80];
+    char all[400];
     size_t length = strlen(type);
     for (size_t i = 0; i < ARRAY_LENGTH(suffixes); i++)
         drop_suffix(type, &length, suffixes[i]);
     const processor *found = find_processor(type, length);
-    snprintf(name, sizeof name, "%.*s", (int)(length < 60 ? length : 60), type);
     if (!found)
-        config_fail(r, "%s '%.80s' is none that is read without a " MODEL_CONFIG_FILE "%s", key,
-                    type,
-                    names_suggest(name, processors, ARRAY_LENGTH(processors), processor_name_at,
-                                  near, sizeof near));
+        config_fail(
+            r,
+            "%s '%.80s' is none that is read; those are %s; for others write a " MODEL_CONFIG_FILE,
+            key, type, every_processor(all, sizeof all));
     return found;
 }
 
@@ -394,6 +404,7 @@ static void apply_values(config_reader *r, const processor *p, const settings *s
     model_config *config = &r->config;
     bool normalize = s->do_normalize && p->std.count > 0;
     float offset = s->do_rescale && s->rescale_offset ? 1 : 0;
+    config->makes_floats = s->do_rescale;
     config->has_scale = true;
     config->scale = s->do_rescale ? s->rescale_factor : 1;
     config->mean_count = normalize ? s->image_mean.count : 1;
@@ -421,6 +432,5 @@ bool hf_read_preprocessor(config_reader *r, const json_t *root, const char *mode
     }
     if (!check_required(r, p, root) || !apply_sizes(r, p, &s)) return false;
     apply_values(r, p, &s);
-    r->config.file = HUGGINGFACE_PREPROCESSOR_FILE;
     return true;
 }

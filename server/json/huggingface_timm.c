@@ -70,5 +70,6 @@ static bool timm_values(config_reader *r, const json_t *cfg) {
 
 bool hf_read_timm(config_reader *r, const json_t *cfg) {
     r->config.file = HUGGINGFACE_CONFIG_FILE;
+    r->config.makes_floats = true;
     return timm_filter(r, cfg) && timm_size(r, cfg) && timm_values(r, cfg);
 }

@@ -69,7 +69,8 @@ bool hf_read_size(config_reader *r, const char *key, const json_t *value, void *
 }
 
 bool hf_read_factor(config_reader *r, const char *key, const json_t *value, void *out) {
-    return config_read_float(r, key, value, out);
+    if (!config_read_float(r, key, value, out)) return false;
+    return *(float *)out != 0 || config_fail(r, "%s must not be 0", key);
 }
 
 bool hf_read_crop_pct(config_reader *r, const char *key, const json_t *value, void *out) {
@@ -99,9 +100,7 @@ bool hf_read_mean(config_reader *r, const char *key, const json_t *value, void *
 bool hf_read_std(config_reader *r, const char *key, const json_t *value, void *out) {
     hf_channels *channels = out;
     if (!hf_read_mean(r, key, value, out)) return false;
-    for (size_t i = 0; i < channels->count; i++)
-        if (channels->values[i] == 0) return config_fail(r, "%s must not hold 0", key);
-    return true;
+    return config_check_std(r, key, channels->values, channels->count);
 }
 
 bool hf_read_off(config_reader *r, const char *key, const json_t *value, void *out) {

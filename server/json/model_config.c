@@ -143,7 +143,8 @@ static bool key_rounding(config_reader *r, const char *key, const json_t *value)
 
 static bool key_scale(config_reader *r, const char *key, const json_t *value) {
     r->config.has_scale = true;
-    return config_read_float(r, key, value, &r->config.scale);
+    if (!config_read_float(r, key, value, &r->config.scale)) return false;
+    return r->config.scale != 0 || config_fail(r, "%s must not be 0", key);
 }
 
 static bool key_mean(config_reader *r, const char *key, const json_t *value) {
@@ -152,9 +153,7 @@ static bool key_mean(config_reader *r, const char *key, const json_t *value) {
 
 static bool key_std(config_reader *r, const char *key, const json_t *value) {
     if (!config_read_channels(r, key, value, r->config.std, &r->config.std_count)) return false;
-    for (size_t i = 0; i < r->config.std_count; i++)
-        if (r->config.std[i] == 0) return config_fail(r, "%s must not hold 0", key);
-    return true;
+    return config_check_std(r, key, r->config.std, r->config.std_count);
 }
 
 static bool key_input(config_reader *r, const char *key, const json_t *value) {
@@ -184,9 +183,14 @@ static bool key_output(config_reader *r, const char *key, const json_t *value) {
     return read_object(r, key, value, keys, ARRAY_LENGTH(keys));
 }
 
-/* The file is looked for beside model.json and nowhere else. */
+/* The labels, or a file, which is looked for beside model.json and nowhere else. */
 static bool key_labels(config_reader *r, const char *key, const json_t *value) {
     const char *text = json_string_value(value);
+    r->config.labels_file = MODEL_CONFIG_FILE;
+    if (json_is_array(value)) return config_read_labels(r, key, value);
+    if (!text)
+        return config_fail(
+            r, "%s must be the name of a file, or an array with a label for each class", key);
     if (text && (strchr(text, '/') || text[0] == '.'))
         return config_fail(r, "%s must be the name of a file beside model.json", key);
     return config_read_text(r, key, value, &r->config.labels);

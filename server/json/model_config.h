@@ -26,6 +26,9 @@ typedef enum config_activation {
 
 #define MODEL_PRECISIONS "fp32|bf16|int8|auto"
 
+/* Bytes that are enough for every message of a reader. */
+#define CONFIG_MESSAGE_MAX 800
+
 /* A height and a width; 0 and 0: not given. */
 typedef struct config_size {
     int height, width;
@@ -36,6 +39,7 @@ typedef struct model_config {
     const char *file;   /* where the preprocessing is from, a constant; NULL: nothing is given */
     char *labels;       /* file beside model.json; NULL: not given */
     char **label_names; /* (label_count) instead of a file; NULL: not given */
+    const char *labels_file; /* where they are from, a constant */
     size_t label_count;
     bool has_color;
     image_color color;
@@ -49,6 +53,7 @@ typedef struct model_config {
     image_rounding rounding;
     bool has_scale;
     float scale;
+    bool makes_floats; /* scale, mean and std are not for a network that takes whole numbers */
     size_t mean_count, std_count; /* 0: not given */
     float mean[IMAGE_MAX_CHANNELS], std[IMAGE_MAX_CHANNELS];
     char *output; /* NULL: not given */

@@ -3,10 +3,16 @@
  *
  * Only names are looked at here; whether the files are any good shows when they are loaded. Folders
  * are read in sorted order, so that the first error does not depend on the file system.
+ *
+ * A graph lies beside its description, or, as in Hugging Face's repositories, in a folder `onnx`
+ * beside it, where others of the same network may lie: model_fp16.onnx, model_quantized.onnx. A
+ * source's folder is that of the description.
  */
+#include "common/buffer.h"
 #include "common/names.h"
 #include "models/internal.h"
 #include "models/source.h"
+#include "json/huggingface.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -17,7 +23,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#define GRAPH_FILE "model.onnx"
+#define GRAPH_FILE   "model.onnx"
+#define GRAPH_FOLDER "onnx"
 
 static bool is_directory(const char *path) {
     struct stat status;
@@ -45,50 +52,128 @@ static model_code append(source_list *list, model_source *source, model_error *e
     return MODEL_OK;
 }
 
-static model_code append_folder(source_list *list, const char *name, int64_t version,
-                                const char *folder, const char *graph, model_error *err) {
+/* ---- names -------------------------------------------------------------------------------- */
+
+static bool has_extension(const char *name, size_t length) {
+    static const char extension[] = ".onnx";
+    size_t end = sizeof extension - 1;
+    return length > end && strncasecmp(name + length - end, extension, end) == 0;
+}
+
+/* "model.onnx", "model_fp16.onnx": it belongs to the description of its folder. */
+static bool is_graph_name(const char *name, size_t length) {
+    return has_extension(name, length) && strncmp(name, "model", 5) == 0 &&
+           (name[5] == '_' || strncmp(name, GRAPH_FILE, length) == 0);
+}
+
+static bool is_graph_folder(const char *name, size_t length) {
+    return length == strlen(GRAPH_FOLDER) && memcmp(name, GRAPH_FOLDER, length) == 0;
+}
+
+/* Where the last part of the `*length` bytes of a path begins; slashes at its end are cut off. */
+static const char *last_part(const char *path, size_t *length) {
+    while (*length > 1 && path[*length - 1] == '/')
+        --*length;
+    size_t start = *length;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    return path + start;
+}
+
+char *source_name_of_path(const char *path) {
+    size_t length = strlen(path);
+    const char *name = last_part(path, &length);
+    size_t size = length - (size_t)(name - path);
+    bool graph = is_graph_name(name, size);
+    if (!graph || name == path) return strndup(name, has_extension(name, size) ? size - 5 : size);
+    length = (size_t)(name - path);
+    name = last_part(path, &length);
+    size = length - (size_t)(name - path);
+    if (is_graph_folder(name, size) && name > path) {
+        length = (size_t)(name - path);
+        name = last_part(path, &length);
+    }
+    return strndup(name, length - (size_t)(name - path));
+}
+
+/* ---- graphs ------------------------------------------------------------------------------- */
+
+static bool has_description(const char *folder) {
+    static const char *const files[] = {MODEL_CONFIG_FILE, HUGGINGFACE_CONFIG_FILE,
+                                        HUGGINGFACE_PREPROCESSOR_FILE, MODEL_LABELS_FILE};
+    for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
+        if (folder_has(folder, files[i])) return true;
+    return false;
+}
+
+/* Its bytes without slashes at the end. The caller frees. */
+static char *trimmed(const char *path, size_t length) {
+    last_part(path, &length);
+    return strndup(path, length);
+}
+
+/* The path is another name of a folder that is called `onnx`, such as ".". */
+static bool leads_to_graph_folder(const char *path) {
+    char *real = realpath(path, NULL);
+    bool is = real && strcmp(basename(real), GRAPH_FOLDER) == 0;
+    free(real);
+    return is;
+}
+
+/* The folder above one that is called `onnx`; NULL: it is not called so. The caller frees. */
+static char *above_graph_folder(const char *folder) {
+    size_t length = strlen(folder);
+    const char *name = last_part(folder, &length);
+    char *above;
+    if (is_graph_folder(name, length - (size_t)(name - folder)))
+        return name == folder ? strdup(".") : trimmed(folder, (size_t)(name - folder));
+    if (!leads_to_graph_folder(folder)) return NULL;
+    return asprintf(&above, "%s/..", folder) < 0 ? NULL : above;
+}
+
+/* A graph in `folder`, whose description is there or above. */
+static model_code append_graph(source_list *list, const char *name, int64_t version,
+                               const char *folder, const char *file, bool config,
+                               model_error *err) {
+    char *above = config && !has_description(folder) ? above_graph_folder(folder) : NULL;
+    char *graph = NULL;
+    if (asprintf(&graph, "%s%s", above ? GRAPH_FOLDER "/" : "", file) < 0) graph = NULL;
     model_source source = {
         .name = strdup(name),
         .version = version,
-        .folder = strdup(folder),
-        .graph = strdup(graph),
-        .config = strcmp(graph, GRAPH_FILE) == 0,
+        .folder = above ? above : trimmed(folder, strlen(folder)),
+        .graph = graph,
+        .config = config,
     };
     return append(list, &source, err);
 }
 
-/* What stands before "/NAME": "" for a file of the root. */
-static char *parent_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
-}
-
-char *source_name_of_path(const char *path) {
-    size_t end = strlen(path);
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    size_t start = end;
-    while (start > 0 && path[start - 1] != '/')
-        start--;
-    const char *extension = ".onnx";
-    size_t dot = strlen(extension);
-    if (end - start > dot && strncasecmp(path + end - dot, extension, dot) == 0) {
-        if (strncmp(path + start, GRAPH_FILE, end - start) == 0 && start > 1)
-            return source_name_of_path(strndupa(path, start));
-        end -= dot;
-    }
-    return strndup(path + start, end - start);
+/* A folder's model.onnx or onnx/model.onnx, if it has one. */
+static model_code append_folder(source_list *list, const char *name, int64_t version,
+                                const char *folder, model_error *err) {
+    static const char inner[] = GRAPH_FOLDER "/" GRAPH_FILE;
+    if (folder_has(folder, GRAPH_FILE))
+        return append_graph(list, name, version, folder, GRAPH_FILE, true, err);
+    if (!folder_has(folder, inner)) return MODEL_OK;
+    char *path;
+    if (asprintf(&path, "%s/" GRAPH_FOLDER, folder) < 0) return model_fail_memory(err);
+    model_code code = append_graph(list, name, version, path, GRAPH_FILE, true, err);
+    free(path);
+    return code;
 }
 
 static model_code sources_of_file(const char *name, const char *path, source_list *list,
                                   model_error *err) {
-    const char *slash = strrchr(path, '/');
-    char *folder = parent_of(path);
-    model_code code = folder ? append_folder(list, name, 1, folder, slash ? slash + 1 : path, err)
-                             : model_fail_memory(err);
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    char *folder = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+    model_code code =
+        folder ? append_graph(list, name, 1, folder, file, is_graph_name(file, strlen(file)), err)
+               : model_fail_memory(err);
     free(folder);
     return code;
 }
+
+/* ---- versions ----------------------------------------------------------------------------- */
 
 /* The version that a folder's name gives: a positive integer without leading zeros; else 0. */
 static int64_t version_of(const char *name) {
@@ -155,29 +240,99 @@ static model_code each_folder(const char *directory, visit_fn *visit, const char
     return code;
 }
 
+/* Its whole number without leading zeros, as far as it has one: what "v1" or "01" should be. */
+static const char *suggest_version(const char *name, char *text, size_t size) {
+    const char *digits = name + strcspn(name, "123456789");
+    int length = (int)strspn(digits, "0123456789");
+    snprintf(text, size, length ? "; call it '%.*s'" : "", length < 18 ? length : 18, digits);
+    return text;
+}
+
 static model_code visit_version(const char *name, const char *path, source_list *list,
                                 model_error *err) {
-    int64_t version = version_of(strrchr(path, '/') + 1);
-    if (version == 0 || !folder_has(path, GRAPH_FILE)) return MODEL_OK;
-    return append_folder(list, name, version, path, GRAPH_FILE, err);
+    const char *folder = strrchr(path, '/') + 1;
+    int64_t version = version_of(folder);
+    char call_it[40];
+    source_list found = {0};
+    if (strcmp(folder, GRAPH_FOLDER) == 0) return MODEL_OK;
+    if (version > 0) return append_folder(list, name, version, path, err);
+    model_code code = append_folder(&found, name, 0, path, err);
+    if (code == MODEL_OK && found.count > 0)
+        warnings_add(&list->warnings,
+                     "folder '%.300s' holds a model and is passed over: its name is no version, a "
+                     "whole number from 1 on without leading zeros%s",
+                     path, suggest_version(folder, call_it, sizeof call_it));
+    source_list_free(&found);
+    return code;
 }
+
+static model_code check_versions(const source_list *list, size_t first, const char *path,
+                                 model_error *err) {
+    for (size_t i = first + 1; i < list->count; i++)
+        if (list->items[i - 1].version == list->items[i].version)
+            return model_fail(err, MODEL_INVALID,
+                              "model folder '%.400s' has version 1 twice: %s and 1/" GRAPH_FILE,
+                              path, GRAPH_FILE);
+    return MODEL_OK;
+}
+
+/* ---- other graphs of a folder ------------------------------------------------------------- */
+
+static int is_graph_entry(const struct dirent *entry) {
+    return is_graph_name(entry->d_name, strlen(entry->d_name));
+}
+
+static model_code refuse_several(const char *folder, struct dirent **entries, int count,
+                                 model_error *err) {
+    buffer names;
+    buffer_init(&names, 400);
+    for (int i = 0; i < count; i++)
+        buffer_printf(&names, "%s'%s'", i ? ", " : "", entries[i]->d_name);
+    buffer_append_char(&names, '\0');
+    model_code code = model_fail(
+        err, MODEL_INVALID,
+        "folder '%.300s' holds no " GRAPH_FILE ", but %s; choose one: NAME=%.300s/%.100s", folder,
+        buffer_failed(&names) ? "several others" : names.data, folder, entries[0]->d_name);
+    buffer_free(&names);
+    return code;
+}
+
+/* Where there is no model.onnx: the only model_*.onnx. */
+static model_code append_sibling(source_list *list, const char *name, const char *folder,
+                                 model_error *err) {
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, is_graph_entry, by_bytes);
+    model_code code = MODEL_OK;
+    if (count == 1) code = append_graph(list, name, 1, folder, entries[0]->d_name, true, err);
+    if (count > 1) code = refuse_several(folder, entries, count, err);
+    free_entries(entries, count);
+    return code;
+}
+
+static model_code append_siblings(source_list *list, const char *name, const char *folder,
+                                  model_error *err) {
+    size_t first = list->count;
+    char *inner;
+    model_code code = append_sibling(list, name, folder, err);
+    if (code != MODEL_OK || list->count > first) return code;
+    if (asprintf(&inner, "%s/" GRAPH_FOLDER, folder) < 0) return model_fail_memory(err);
+    code = append_sibling(list, name, inner, err);
+    free(inner);
+    return code;
+}
+
+/* ---- paths -------------------------------------------------------------------------------- */
 
 model_code sources_of_path(const char *name, const char *path, source_list *list,
                            model_error *err) {
     if (!is_directory(path)) return sources_of_file(name, path, list, err);
     size_t first = list->count;
-    model_code code = MODEL_OK;
-    if (folder_has(path, GRAPH_FILE)) code = append_folder(list, name, 1, path, GRAPH_FILE, err);
+    model_code code = append_folder(list, name, 1, path, err);
     if (code == MODEL_OK) code = each_folder(path, visit_version, name, list, err);
+    if (code == MODEL_OK && list->count == first) code = append_siblings(list, name, path, err);
     if (code != MODEL_OK || list->count == first) return code;
     qsort(list->items + first, list->count - first, sizeof *list->items, by_version);
-    for (size_t i = first + 1; i < list->count; i++)
-        if (list->items[i - 1].version == list->items[i].version)
-            return model_fail(err, MODEL_INVALID,
-                              "model folder '%.400s' has version 1 twice: " GRAPH_FILE
-                              " and 1/" GRAPH_FILE,
-                              path);
-    return MODEL_OK;
+    return check_versions(list, first, path, err);
 }
 
 /* ---- folders of models -------------------------------------------------------------------- */
@@ -236,12 +391,25 @@ static model_code visit_model(const char *name, const char *path, source_list *l
     return code;
 }
 
+/* `directory`, in which `none` was found, is not one of models but a model's own. */
+static bool is_model_folder(const char *directory, bool none) {
+    static const char inner[] = GRAPH_FOLDER "/" GRAPH_FILE;
+    return (none && folder_has(directory, GRAPH_FILE)) ||
+           (folder_has(directory, inner) && has_description(directory));
+}
+
 model_code sources_of_directory(const char *directory, source_list *list, model_error *err) {
     size_t first = list->count, warnings = list->warnings.count;
     warn_of_loose_files(directory, true, list);
     model_code code = each_folder(directory, visit_model, NULL, list, err);
     bool none = code == MODEL_OK && list->count == first;
+    bool itself = code == MODEL_OK && is_model_folder(directory, none);
     warn_of_loose_files(directory, false, list);
+    if (itself)
+        return model_fail(err, MODEL_INVALID,
+                          "folder '%.300s' is a model's own, not one of models; give it as --model "
+                          "NAME=%.300s",
+                          directory, directory);
     if (none && list->warnings.count > warnings)
         return model_fail(err, MODEL_INVALID, "folder '%.200s' holds no models: %s", directory,
                           list->warnings.lines[warnings]);
@@ -293,6 +461,26 @@ static model_code no_such_model(const char *spec, model_error *err) {
                                     near, sizeof near));
 }
 
+static int is_onnx_entry(const struct dirent *entry) {
+    return has_extension(entry->d_name, strlen(entry->d_name));
+}
+
+/* A folder without a model. What it has instead may be what was meant. */
+static model_code refuse_folder(const char *path, const source_list *list, model_error *err) {
+    struct dirent **entries = NULL;
+    char instead[400] = "";
+    int count = scandir(path, &entries, is_onnx_entry, by_bytes);
+    if (list->warnings.count > 0)
+        snprintf(instead, sizeof instead, "; %s", list->warnings.lines[list->warnings.count - 1]);
+    else if (count > 0)
+        snprintf(instead, sizeof instead, "; give the file '%.100s' itself, or call it " GRAPH_FILE,
+                 entries[0]->d_name);
+    free_entries(entries, count);
+    return model_fail(err, MODEL_INVALID,
+                      "folder '%.400s' holds neither " GRAPH_FILE " nor VERSION/" GRAPH_FILE "%s",
+                      path, instead);
+}
+
 static model_code sources_of_existing(const char *name, const char *path, source_list *list,
                                       model_error *err) {
     size_t first = list->count;
@@ -300,9 +488,7 @@ static model_code sources_of_existing(const char *name, const char *path, source
     if (!name && !own) return model_fail_memory(err);
     model_code code = sources_of_path(name ? name : own, path, list, err);
     free(own);
-    if (code == MODEL_OK && list->count == first)
-        code = model_fail(err, MODEL_INVALID,
-                          "folder '%.400s' holds neither model.onnx nor VERSION/model.onnx", path);
+    if (code == MODEL_OK && list->count == first) code = refuse_folder(path, list, err);
     return code;
 }
 

@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define MODEL_LABELS_FILE "labels.txt"
+
 /* Largest files of a model folder. */
 #define MODEL_GRAPH_MAX  ((size_t)2 << 30) /* protobuf's own limit */
 #define MODEL_LABELS_MAX ((size_t)8 << 20)
@@ -40,6 +42,7 @@ struct served_model {
     int nominal_h, nominal_w;
     size_t output;        /* index of the graph output that predictions come from */
     size_t output_tensor; /* and of the tensor that holds their scores */
+    model_warnings warnings;
     model_scores scores;
     cnn_tensor_info scores_info; /* of that tensor at the nominal input */
     atomic_int fractions;        /* see scores_look: answers between 0 and 1; -1: settled */
@@ -81,7 +84,7 @@ size_t model_class_vector(const cnn_shape *shape);
 
 /* Lines of a labels.txt. */
 size_t labels_count(const char *text, size_t size);
-/* Reads labels.txt or makes up "class 0"...; `text` NULL: make them up. See labels.c. */
+/* Reads labels.txt (UTF-8) or makes up "class 0"...; `text` NULL: make them up. See labels.c. */
 model_code labels_create(const char *text, size_t size, size_t classes, const char *path,
                          char ***out, model_error *err);
 /* The same from strings, one a class. */

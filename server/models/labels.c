@@ -2,7 +2,7 @@
  * The names of the classes.
  *
  * labels.txt holds one label a line, line n for class n; the last newline may be missing, carriage
- * returns and a byte order mark are dropped. Labels become part of JSON, so they must be UTF-8.
+ * returns are dropped. Labels become part of JSON, so they must be UTF-8.
  */
 #include "common/utf8.h"
 #include "models/internal.h"

@@ -19,44 +19,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LABELS_FILE "labels.txt"
-
 /* Puts where it happened before the message of a failure. */
 static model_code locate(const model_source *source, const char *file, model_code code,
                          model_error *err) {
     if ((code != MODEL_INVALID && code != MODEL_UNFIT) || !err) return code;
     char where[512], message[sizeof err->message];
     snprintf(message, sizeof message, "%s", err->message);
-    return model_fail(err, code, "%s: %.500s", source_describe(source, file, where, sizeof where),
+    return model_fail(err, code, "%s: %s", source_describe(source, file, where, sizeof where),
                       message);
 }
 
-/* Nothing is read, and nothing wrong, if neither file is there. */
+/* Nothing is read, and nothing wrong, if none of the files is there. */
 static model_code read_huggingface(const model_source *source, model_config *out,
                                    model_error *err) {
-    char message[512];
+    static const char *const names[] = {HUGGINGFACE_CONFIG_FILE, HUGGINGFACE_PREPROCESSOR_FILE,
+                                        HUGGINGFACE_PROCESSOR_FILE};
+    char message[CONFIG_MESSAGE_MAX];
     const char *blamed = NULL;
-    source_file config = {0}, preprocessor = {0};
-    model_code code =
-        source_read(source, HUGGINGFACE_CONFIG_FILE, HUGGINGFACE_FILE_MAX, &config, err);
-    if (code == MODEL_OK)
-        code = source_read(source, HUGGINGFACE_PREPROCESSOR_FILE, HUGGINGFACE_FILE_MAX,
-                           &preprocessor, err);
-    if (code == MODEL_OK && (config.bytes || preprocessor.bytes) &&
-        !huggingface_read((huggingface_file){config.bytes, config.size},
-                          (huggingface_file){preprocessor.bytes, preprocessor.size}, out, &blamed,
-                          message, sizeof message))
+    source_file read[ARRAY_LENGTH(names)] = {0};
+    huggingface_file files[ARRAY_LENGTH(names)] = {0};
+    model_code code = MODEL_OK;
+    for (size_t i = 0; i < ARRAY_LENGTH(names) && code == MODEL_OK; i++) {
+        code = source_read_text(source, names[i], HUGGINGFACE_FILE_MAX, &read[i], err);
+        files[i] = (huggingface_file){read[i].bytes, read[i].size};
+    }
+    const huggingface_files all = {files[0], files[1], files[2]};
+    if (code == MODEL_OK && !huggingface_read(&all, out, &blamed, message, sizeof message))
         code = locate(source, blamed, model_fail(err, MODEL_INVALID, "%s", message), err);
-    source_file_free(&config);
-    source_file_free(&preprocessor);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        source_file_free(&read[i]);
     return code;
 }
 
 static model_code read_config(const model_source *source, model_config *out, model_error *err) {
-    char message[512];
+    char message[CONFIG_MESSAGE_MAX];
     source_file file = {0};
     if (!source->config) return MODEL_OK;
-    model_code code = source_read(source, MODEL_CONFIG_FILE, MODEL_CONFIG_MAX, &file, err);
+    model_code code = source_read_text(source, MODEL_CONFIG_FILE, MODEL_CONFIG_MAX, &file, err);
     if (code != MODEL_OK) return code;
     if (!file.bytes)
         code = read_huggingface(source, out, err);
@@ -75,14 +74,16 @@ typedef struct label_source {
     char where[512];
 } label_source;
 
-/* labels.txt is taken also if nothing names it, and before the labels of config.json; a file that
- * is named must be there. */
+/* The array of model.json; else labels.txt, also if nothing names it, and before the labels of
+ * config.json; a file that is named must be there. */
 static model_code read_labels(const model_source *source, const model_config *config,
                               label_source *out, model_error *err) {
-    const char *name = config->labels ? config->labels : LABELS_FILE;
+    const char *name = config->labels ? config->labels : MODEL_LABELS_FILE;
+    bool array = config->label_names && strcmp(config->labels_file, MODEL_CONFIG_FILE) == 0;
     model_code code = MODEL_OK;
     source_describe(source, name, out->where, sizeof out->where);
-    if (source->config) code = source_read(source, name, MODEL_LABELS_MAX, &out->file, err);
+    if (source->config && !array)
+        code = source_read_text(source, name, MODEL_LABELS_MAX, &out->file, err);
     if (code == MODEL_OK && !out->file.bytes && config->labels)
         code = model_fail(err, MODEL_INVALID, "%s: there is no such file", out->where);
     if (code != MODEL_OK) return code;
@@ -91,7 +92,7 @@ static model_code read_labels(const model_source *source, const model_config *co
     } else if (config->label_names) {
         out->names = config->label_names;
         out->count = config->label_count;
-        source_describe(source, HUGGINGFACE_CONFIG_FILE, out->where, sizeof out->where);
+        source_describe(source, config->labels_file, out->where, sizeof out->where);
     }
     return code;
 }
@@ -179,6 +180,7 @@ static model_code configure(served_model *model, const model_config *config, siz
     if (code == MODEL_OK)
         code = preprocessing_resolve(config, &input, &model->spec, &model->fixed, &model->nominal_h,
                                      &model->nominal_w, err);
+    if (code == MODEL_OK) preprocessing_doubt(&model->spec, &model->warnings);
     model->input_h = input.height;
     model->input_w = input.width;
     if (code == MODEL_OK) code = list_tensors(model, err);

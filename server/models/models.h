@@ -76,7 +76,8 @@ typedef struct model_scores {
 
 /*
  * Opens what the command line calls MODEL: the name of a built-in, a model folder (its highest
- * version), or an .onnx file (with the model.json beside it if the file is called model.onnx).
+ * version), or an .onnx file (with the model.json of its folder if the file is called model.onnx or
+ * model_*.onnx).
  * `precision` overrides that of model.json; NULL: as there. *out holds one reference.
  */
 model_code served_model_open(cnn_runtime *rt, const char *spec, const char *precision,
@@ -96,6 +97,8 @@ const char *served_model_version_text(const served_model *model); /* "1", ... */
 const char *served_model_precision(const served_model *model);    /* "fp32" */
 /* Where it came from: a path, or "built in". */
 const char *served_model_origin(const served_model *model);
+/* What looks wrong about the model's files, to be said once, at start. */
+const model_warnings *served_model_warnings(const served_model *model);
 model_activation served_model_activation(const served_model *model);
 const model_scores *served_model_scores(const served_model *model);
 /* "none", "softmax", "sigmoid", "exp" */

@@ -11,6 +11,7 @@ model_code served_model_open(cnn_runtime *rt, const char *spec, const char *prec
     model_code code = sources_of_spec(NULL, spec, &list, err);
     if (code == MODEL_OK)
         code = served_model_load(rt, &list.items[list.count - 1], precision, out, err);
+    if (code == MODEL_OK) warnings_move(&(*out)->warnings, &list.warnings);
     source_list_free(&list);
     return code;
 }

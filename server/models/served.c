@@ -16,6 +16,7 @@ void served_model_unref(served_model *model) {
     cnn_summary_free(model->summary);
     cnn_average_head_free(model->head);
     free(model->headless);
+    warnings_free(&model->warnings);
     cnn_model_free(model->cnn);
     free(model->scores.text);
     free(model->labels);
@@ -39,6 +40,10 @@ const char *served_model_precision(const served_model *model) {
 
 const char *served_model_origin(const served_model *model) {
     return model->origin;
+}
+
+const model_warnings *served_model_warnings(const served_model *model) {
+    return &model->warnings;
 }
 
 model_activation served_model_activation(const served_model *model) {

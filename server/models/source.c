@@ -5,10 +5,12 @@
  */
 #include "models/source.h"
 
+#include "common/text.h"
 #include "models/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +87,34 @@ model_code source_read(const model_source *source, const char *name, size_t limi
     return code;
 }
 
+/* Replaces the content by what it is as UTF-8. */
+static const char *decode(source_file *file) {
+    decoded_text text;
+    const char *wrong = file->bytes ? text_decode(file->bytes, file->size, &text) : NULL;
+    if (!file->bytes || wrong) return wrong;
+    file->bytes = text.bytes;
+    file->size = text.size;
+    if (!text.memory) return NULL;
+    free(file->memory);
+    file->memory = text.memory;
+    return NULL;
+}
+
+model_code source_read_text(const model_source *source, const char *name, size_t limit,
+                            source_file *out, model_error *err) {
+    char where[512];
+    source_file file;
+    model_code code = source_read(source, name, limit, &file, err);
+    const char *wrong = code == MODEL_OK ? decode(&file) : NULL;
+    if (wrong) {
+        source_file_free(&file);
+        return model_fail(err, MODEL_INVALID, "%s %s",
+                          source_describe(source, name, where, sizeof where), wrong);
+    }
+    *out = file;
+    return code;
+}
+
 void source_file_free(source_file *file) {
     if (!file) return;
     free(file->memory);
@@ -99,6 +129,32 @@ static model_code load_builtin(const model_source *source, cnn_runtime *rt, cnn_
                                                                                 : MODEL_INVALID;
 }
 
+/* The file at `path` with this suffix is what `git clone` leaves of a large file without Git LFS.
+ */
+static bool is_lfs_pointer(const char *path, const char *suffix) {
+    static const char head[] = "version https://git-lfs.github.com/spec/";
+    char name[PATH_MAX], found[sizeof head - 1];
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool is =
+        fd >= 0 && read_whole(fd, found, sizeof found) && memcmp(found, head, sizeof found) == 0;
+    if (fd >= 0) close(fd);
+    return is;
+}
+
+/* A graph, or the external data that exporters write beside it, that has not been fetched. */
+static model_code check_fetched(const char *path, model_error *err) {
+    static const char *const suffixes[] = {"", "_data", ".data"};
+    for (size_t i = 0; i < ARRAY_LENGTH(suffixes); i++)
+        if (is_lfs_pointer(path, suffixes[i]))
+            return model_fail(
+                err, MODEL_INVALID,
+                "%.400s%s is a pointer of Git LFS, not the file itself; fetch it with "
+                "'git lfs pull'",
+                path, suffixes[i]);
+    return MODEL_OK;
+}
+
 model_code source_load_graph(const model_source *source, cnn_runtime *rt, cnn_model **out,
                              model_error *err) {
     char where[512];
@@ -109,6 +165,9 @@ model_code source_load_graph(const model_source *source, cnn_runtime *rt, cnn_mo
         code = load_builtin(source, rt, out, &engine);
     } else if (asprintf(&path, "%s/%s", source->folder, source->graph) < 0) {
         return model_fail_memory(err);
+    } else if ((code = check_fetched(path, err)) != MODEL_OK) {
+        free(path);
+        return code;
     } else {
         code = cnn_model_load_file(rt, path, out, &engine) == CNN_OK ? MODEL_OK : MODEL_INVALID;
     }

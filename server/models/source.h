@@ -24,9 +24,9 @@ extern const builtin_model builtin_models[];
 typedef struct model_source {
     char *name; /* of the model */
     int64_t version;
-    char *folder; /* NULL: built in */
-    char *graph;  /* file name of the graph in the folder: "model.onnx" */
-    bool config;  /* model.json and labels beside the graph belong to it */
+    char *folder; /* of the description; NULL: built in */
+    char *graph;  /* the graph's file in the folder: "model.onnx", "onnx/model_fp16.onnx" */
+    bool config;  /* model.json and labels in the folder belong to it */
     const builtin_model *builtin;
 } model_source;
 
@@ -43,6 +43,9 @@ typedef struct source_file {
  */
 model_code source_read(const model_source *source, const char *name, size_t limit, source_file *out,
                        model_error *err);
+/* The same of a text file, as UTF-8: see common/text.h. */
+model_code source_read_text(const model_source *source, const char *name, size_t limit,
+                            source_file *out, model_error *err);
 void source_file_free(source_file *file);
 /* Loads the graph. */
 model_code source_load_graph(const model_source *source, cnn_runtime *rt, cnn_model **out,
@@ -64,8 +67,9 @@ void source_list_free(source_list *list);
 
 /*
  * The versions of the model at `path`: a folder with model.onnx (version 1), with
- * VERSION/model.onnx, or an .onnx file. Appends to `list`, versions ascending. A folder that holds
- * none: appends nothing.
+ * VERSION/model.onnx, or an .onnx file; instead of model.onnx a folder may have onnx/model.onnx, as
+ * Hugging Face's repositories do. Appends to `list`, versions ascending. A folder that holds none:
+ * appends nothing. What only looks like a version becomes a warning of the list.
  */
 model_code sources_of_path(const char *name, const char *path, source_list *list, model_error *err);
 /* The models in the folders of `directory`, by name. What else is in it and is not hidden becomes a

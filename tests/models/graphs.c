@@ -57,6 +57,24 @@ void graph_write_exported(const char *folder, const char *name, int channels, in
     free(weights);
 }
 
+/* Takes the shape away: the file does not say it. */
+static void drop_shape(Onnx__TypeProto__TensorTypeProto *type) {
+    protobuf_c_message_free_unpacked(&type->shape->base, NULL);
+    type->shape = NULL;
+}
+
+void graph_write_fed(const char *folder, const char *name, int dtype, int rank,
+                     const int64_t *dims) {
+    file f = file_begin(13);
+    Onnx__ValueInfoProto *x = add_input(&f, "x", rank < 0 ? 0 : (size_t)rank, dims);
+    x->type->tensor_type->elem_type = dtype;
+    if (rank < 0) drop_shape(x->type->tensor_type);
+    add_shapeless_output(&f, "scores");
+    set_dtype(add_node(&f, "Cast", "x", "values"));
+    add_node(&f, "Flatten", "values", "scores");
+    write_file(folder, name, &f);
+}
+
 static void set_ints(Onnx__NodeProto *node, const char *name, size_t count, const int64_t *ints) {
     Onnx__AttributeProto *a = add_attribute(node, name, 7);
     a->n_ints = count;

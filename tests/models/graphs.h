@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * image (1, 3, 8, 8) -> GlobalAveragePool -> mean, then one node for each of `ops`, each named and
@@ -16,6 +17,11 @@ void graph_write_wide(const char *folder, const char *name, int channels);
 /* As optimum exports a model: every extent of pixel_values is symbolic. Logit i is the mean of
  * channel i modulo `channels`. */
 void graph_write_exported(const char *folder, const char *name, int channels, int classes);
+
+/* What it is fed: x, of any element type and shape (rank below 0: of none), is cast and flattened
+ * to scores, one an element. */
+void graph_write_fed(const char *folder, const char *name, int dtype, int rank,
+                     const int64_t *dims);
 
 /*
  * image (1, 3, 1, 1) -> features (1, 3) -> z (1, classes), which are `logits` whatever the image;

@@ -50,6 +50,17 @@ Test(model_config, one_value_for_all_channels) {
     model_config_free(&c);
 }
 
+Test(model_config, labels_in_the_file) {
+    model_config c;
+    char message[512];
+    cr_assert(read_config("{\"labels\": [\"cat\", \"d\\u00f6g\", 7]}", &c, message), "%s", message);
+    cr_expect(c.label_count == 3 && !c.labels);
+    cr_expect_str_eq(c.label_names[1], "d\xc3\xb6g");
+    cr_expect_str_eq(c.label_names[2], "7");
+    cr_expect_str_eq(c.labels_file, MODEL_CONFIG_FILE);
+    model_config_free(&c);
+}
+
 Test(model_config, nothing_given) {
     model_config c;
     char message[512];
@@ -85,10 +96,16 @@ Test(model_config, errors) {
          "input.mean must be a number, or an array of 1 or 3, one a channel"},
         {"{\"input\": {\"mean\": [1, 2]}}",
          "input.mean must be a number, or an array of 1 or 3, one a channel"},
+        {"{\"input\": {\"scale\": 0}}", "input.scale must not be 0"},
         {"{\"input\": {\"std\": 0}}", "input.std must not hold 0"},
+        {"{\"input\": {\"std\": [1, -1, 1]}}", "input.std must not hold negative numbers"},
         {"{\"input\": {\"std\": [1, 0, 1]}}", "input.std must not hold 0"},
         {"{\"labels\": \"../labels.txt\"}", "labels must be the name of a file beside model.json"},
         {"{\"labels\": \"\"}", "labels must be a string that is not empty"},
+        {"{\"labels\": 3}",
+         "labels must be the name of a file, or an array with a label for each class"},
+        {"{\"labels\": []}", "labels must be an array with a label for each class"},
+        {"{\"labels\": [\"a\", null]}", "labels: the label of class 1 must be a string"},
         {"{\"output\": {\"activation\": \"relu\"}}",
          "output.activation must be one of auto|softmax|sigmoid|none, not 'relu'"},
         {"{\"precision\": \"fp16\"}", "precision must be one of fp32|bf16|int8|auto, not 'fp16'"},
@@ -126,6 +143,22 @@ Test(config_file, values_as_typed) {
         cr_expect_str_eq(entries.items[i].value, want[i][1]);
     }
     config_entries_free(&entries);
+    folder_remove(folder);
+}
+
+Test(config_file, in_utf16) {
+    char *folder = folder_create(), path[600], message[600];
+    config_entries entries = {0};
+    static const char text[] = "\xff\xfe{\0\"\0p\0\"\0:\0 \0008\0}\0\r\0\n";
+    folder_write(folder, "c.json", text, sizeof text);
+    snprintf(path, sizeof path, "%s/c.json", folder);
+    cr_assert(config_file_read(path, &entries, message, sizeof message), "%s", message);
+    cr_assert_eq(entries.count, 1);
+    cr_expect_str_eq(entries.items[0].value, "8");
+    config_entries_free(&entries);
+    folder_write(folder, "c.json", text, sizeof text - 1);
+    cr_expect_not(config_file_read(path, &entries, message, sizeof message));
+    cr_expect_not_null(strstr(message, "UTF-16 text that breaks off"), "%s", message);
     folder_remove(folder);
 }
 

@@ -166,6 +166,32 @@ Test(huggingface, the_processor_may_follow_from_the_model) {
     served_model_unref(model);
 }
 
+static void expect_side(int side) {
+    served_model *model = open_folder(folder);
+    cr_expect_eq(served_model_spec(model)->size_h, side);
+    served_model_unref(model);
+}
+
+Test(huggingface, a_processor_of_several_parts) {
+    write_folder("{}", "{\"image_processor\": {\"image_processor_type\": \"ViTImageProcessor\","
+                       "\"size\": 8}, \"processor_class\": \"CLIPProcessor\"}");
+    expect_side(8);
+    folder_write_text(folder, "processor_config.json",
+                      "{\"image_processor\": {\"image_processor_type\": \"ViTImageProcessorPil\","
+                      "\"size\": 12}, \"tokenizer\": {}}");
+    expect_side(12);
+    folder_write_text(folder, "processor_config.json", "{\"processor_class\": \"CLIPProcessor\"}");
+    expect_side(8);
+    write_folder("{}", NULL);
+    folder_write_text(folder, "processor_config.json",
+                      "{\"image_processor\": {\"image_processor_type\": \"SamImageProcessor\"}}");
+    served_model *model = NULL;
+    model_error err = {0};
+    cr_expect_eq(served_model_open(test_runtime(), folder, NULL, &model, &err), MODEL_INVALID);
+    cr_expect_not_null(strstr(err.message, "/processor_config.json: image_processor_type 'Sam"),
+                       "%s", err.message);
+}
+
 /* ---- folders -------------------------------------------------------------------------------- */
 
 Test(huggingface, model_json_and_labels_txt_win) {
@@ -267,6 +293,8 @@ Test(huggingface, what_a_preprocessor_may_not_say) {
     refused_keys("ViT", "\"resample\": \"bicubic\"",
                  "resample must be one of Pillow's filters, a whole number from 0 to 5");
     refused_keys("ViT", "\"image_std\": [1, 0, 1]", "image_std must not hold 0");
+    refused_keys("ViT", "\"image_std\": -1", "image_std must not hold negative numbers");
+    refused_keys("ViT", "\"rescale_factor\": 0", "rescale_factor must not be 0");
     refused_keys("ViT", "\"image_mean\": [1, 0]",
                  "image_mean must be a number, or an array of 1 or 3, one a channel");
     refused_keys("ViT", "\"rescale_factor\": \"1/255\"",
@@ -292,8 +320,10 @@ Test(huggingface, what_a_preprocessor_may_not_say) {
 Test(huggingface, what_is_no_known_processor) {
     expect_refused(NULL, "{\"image_processor_type\": \"VitImageProcessor\"}",
                    "preprocessor_config.json",
-                   "image_processor_type 'VitImageProcessor' is none that is read without a "
-                   "model.json; did you mean 'ViT', 'Bit' or 'ViTHybrid'?");
+                   "image_processor_type 'VitImageProcessor' is none that is read; those are ViT, "
+                   "DINOv3ViT, ConvNext, MobileNetV1, MobileNetV2, MobileViT, EfficientNet, "
+                   "EfficientFormer, Bit, DeiT, Beit, CLIP, ChineseCLIP, ViTHybrid, Levit, "
+                   "PoolFormer, Pvt, Siglip, Blip, Segformer; for others write a model.json");
     expect_refused(
         NULL, "{\"size\": 3}", "preprocessor_config.json",
         "image_processor_type is missing, and the model_type of config.json does not tell "
