@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/shapes.h"
 #include "cli/table.h"
 #include "common/clock.h"
 #include "models/describe.h"
@@ -26,13 +27,13 @@
 #define AUTO_LEAST   10
 #define AUTO_MOST    1000
 #define PROFILE_RUNS 50 /* at most */
-#define MAX_INPUTS   16
 #define NS_PER_MS    1e6
 
 typedef struct bench_values {
     bool json;
     int64_t threads, iterations, batch;
     char *affinity, *precision, *tune;
+    option_list shape;
 } bench_values;
 
 static const option_def defs[] = {
@@ -54,6 +55,7 @@ static const option_def defs[] = {
      .min = 1,
      .max = 4096,
      .help = "images a run (1, or what the model is fixed to)"},
+    CLI_SHAPE(bench_values),
     {.name = "json",
      .type = OPTION_FLAG,
      .offset = offsetof(bench_values, json),
@@ -78,10 +80,11 @@ typedef struct bench {
     char name[MODEL_NAME_MAX + 1];
     cnn_plan *plan;
     cnn_session *session;
-    size_t batch, iterations; /* iterations 0: choose */
-    uint64_t *runs;           /* ns of each run; ascending once measured */
-    uint64_t *steps;          /* ns of each step, the median */
-    uint64_t *profile;        /* [PROFILE_RUNS][steps], of each profiled run */
+    cnn_shape shapes[SHAPES_MAX]; /* of the inputs */
+    size_t batch, iterations;     /* iterations 0: choose */
+    uint64_t *runs;               /* ns of each run; ascending once measured */
+    uint64_t *steps;              /* ns of each step, the median */
+    uint64_t *profile;            /* [PROFILE_RUNS][steps], of each profiled run */
     uint64_t macs;
     bool failed; /* out of memory */
 } bench;
@@ -198,6 +201,7 @@ static bool open_model(bench *b, const char *spec, const char *precision, model_
     model_code code = served_model_open(b->rt, spec, precision, &b->served, err);
     if (code == MODEL_OK) {
         b->model = served_model_cnn(b->served);
+        cli_warn(served_model_warnings(b->served));
         snprintf(b->name, sizeof b->name, "%s", served_model_name(b->served));
         return true;
     }
@@ -205,39 +209,49 @@ static bool open_model(bench *b, const char *spec, const char *precision, model_
            model_open_graph(b->rt, spec, &b->model, b->name, sizeof b->name, err) == MODEL_OK;
 }
 
-/* The batch that the graph's first input is fixed to; -1: any. */
-static int64_t fixed_batch(const bench *b) {
+/* The batch that the graph's first input is fixed to, or --shape gives; -1: any. */
+static int64_t fixed_batch(const bench *b, const bench_values *values) {
     if (cnn_model_input_count(b->model) == 0) return 1;
-    cnn_shape shape = cnn_model_input(b->model, 0).shape;
+    cnn_shape shape = values->shape.count > 0 ? b->shapes[0] : cnn_model_input(b->model, 0).shape;
     return shape.rank == 0 ? 1 : shape.rank < 0 ? -1 : shape.dims[0];
 }
 
-/* `wanted` 0: whatever the model takes, rather 1. False: it does not take that. */
-static bool choose_batch(bench *b, int64_t wanted) {
-    int64_t fixed = fixed_batch(b);
+/* The batch is what the model takes, rather 1. False: it does not take that of --batch. */
+static bool choose_batch(bench *b, const bench_values *values) {
+    int64_t fixed = fixed_batch(b, values), wanted = values->batch;
     if (wanted && fixed >= 0 && wanted != fixed) {
-        cli_fail(CLI_USAGE, "the model's batch is fixed to %lld", (long long)fixed);
+        cli_fail(CLI_USAGE, "%s to %lld",
+                 values->shape.count > 0 ? "--shape sets the batch" : "the model's batch is fixed",
+                 (long long)fixed);
         return false;
     }
     b->batch = (size_t)(fixed >= 0 ? fixed : wanted ? wanted : 1);
     return true;
 }
 
-static cnn_shape input_shape(const bench *b, size_t index) {
-    cnn_shape shape =
-        b->served ? served_model_nominal(b->served) : cnn_model_input(b->model, index).shape;
-    if (shape.rank > 0 && (b->served || shape.dims[0] < 0)) shape.dims[0] = (int64_t)b->batch;
-    return shape;
+/* Those of serving, or of the file, but for what --shape gives; then the batch. */
+static bool choose_shapes(bench *b, const bench_values *values) {
+    size_t inputs = cnn_model_input_count(b->model);
+    if (inputs > SHAPES_MAX) {
+        cli_fail(CLI_USAGE, "the model has %zu inputs, at most %d are taken", inputs, SHAPES_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < inputs; i++)
+        b->shapes[i] =
+            b->served ? served_model_nominal(b->served) : cnn_model_input(b->model, i).shape;
+    cnn_shape open = inputs ? cnn_model_input(b->model, 0).shape : (cnn_shape){0};
+    if (b->served && open.dims[0] < 0) b->shapes[0].dims[0] = -1;
+    if (!shapes_read(b->model, &values->shape, b->shapes) || !choose_batch(b, values)) return false;
+    for (size_t i = 0; i < inputs; i++)
+        if (b->shapes[i].rank > 0 && b->shapes[i].dims[0] < 0)
+            b->shapes[i].dims[0] = (int64_t)b->batch;
+    return true;
 }
 
 /* The plan that serving uses, for the batch: only the predictions' output. */
 static cnn_status compile(bench *b, cnn_error *err) {
-    cnn_shape shapes[MAX_INPUTS];
-    size_t inputs = cnn_model_input_count(b->model);
-    for (size_t i = 0; i < inputs && i < MAX_INPUTS; i++)
-        shapes[i] = input_shape(b, i);
     const char *output = b->served ? served_model_output(b->served).name : NULL;
-    cnn_plan_options how = {.input_shapes = inputs <= MAX_INPUTS ? shapes : NULL,
+    cnn_plan_options how = {.input_shapes = b->shapes,
                             .outputs = output ? &output : NULL,
                             .output_count = output ? 1 : 0};
     cnn_status status = cnn_plan_create(b->model, &how, &b->plan, err);
@@ -293,10 +307,17 @@ static void print_steps(const bench *b) {
 static void print_text(const bench *b) {
     char rss[40], arena[40], weights[40], macs[40];
     double median = bench_percentile(b->runs, b->iterations, 50);
-    printf("Model %s, %s, batch %zu, %d thread%s (%s%s), %s\n\n", b->name,
+    char shape[200];
+    printf("Model %s, %s, batch %zu, %d thread%s (%s%s), %s\n", b->name,
            b->served ? served_model_precision(b->served) : "fp32", b->batch,
            cnn_runtime_threads(b->rt), cnn_runtime_threads(b->rt) == 1 ? "" : "s",
            cnn_runtime_threads_origin(b->rt), cli_affinity_note(b->rt), cnn_runtime_isa(b->rt));
+    for (size_t i = 0; i < cnn_plan_input_count(b->plan); i++) {
+        cnn_tensor_info info = cnn_plan_input(b->plan, i);
+        printf("Input %s  %s  %s\n", info.name, cnn_dtype_name(info.dtype),
+               text_shape(&info.shape, shape, sizeof shape));
+    }
+    putchar('\n');
     print_steps(b);
     printf("Latency        median %.3f ms, min %.3f, mean %.3f, p99 %.3f (%zu runs)\n",
            median / NS_PER_MS, (double)b->runs[0] / NS_PER_MS, mean_ns(b) / NS_PER_MS,
@@ -331,6 +352,7 @@ static void write_figures(json_writer *w, const bench *b) {
     json_write_member_text(w, "precision", b->served ? served_model_precision(b->served) : "fp32");
     json_write_member_uint(w, "threads", (uint64_t)cnn_runtime_threads(b->rt));
     json_write_member_uint(w, "batch", b->batch);
+    json_write_plan_inputs(w, "inputs", b->plan);
     json_write_member_uint(w, "iterations", b->iterations);
     json_write_member_float(w, "median_ms", median / NS_PER_MS);
     json_write_member_float(w, "min_ms", (double)b->runs[0] / NS_PER_MS);
@@ -374,8 +396,9 @@ static int bench_model(bench *b, const char *spec, const bench_values *values) {
     b->iterations = (size_t)values->iterations;
     if (!open_model(b, spec, values->precision, &err))
         return cli_fail(CLI_USAGE, "%s", err.message);
-    if (!choose_batch(b, values->batch)) return CLI_USAGE;
-    if (compile(b, &engine) != CNN_OK) return cli_fail(CLI_USAGE, "%s: %s", spec, engine.message);
+    if (!choose_shapes(b, values)) return CLI_USAGE;
+    if (compile(b, &engine) != CNN_OK)
+        return cli_fail(CLI_USAGE, "%s: %s%s", spec, engine.message, shapes_hint(engine.status));
     for (size_t i = 0; i < cnn_plan_step_count(b->plan); i++)
         b->macs += cnn_plan_step(b->plan, i).macs;
     cnn_runtime_run(b->rt, measure, b);

@@ -6,6 +6,7 @@
  */
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/shapes.h"
 #include "cli/table.h"
 #include "models/describe.h"
 #include "models/models.h"
@@ -19,6 +20,7 @@
 
 typedef struct inspect_values {
     bool json;
+    option_list shape;
 } inspect_values;
 
 static const option_def defs[] = {
@@ -26,6 +28,7 @@ static const option_def defs[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(inspect_values, json),
      .help = "one JSON object instead of the table"},
+    CLI_SHAPE(inspect_values),
 };
 
 static const option_set options = {
@@ -39,7 +42,7 @@ static const option_set options = {
         "and, of convolutions and pooling, kernel size, stride, pads (top, left, bottom, right,\n"
         "or one number for all), dilation and groups.\n\n" CLI_MODEL_HELP,
     .defs = defs,
-    .count = 1,
+    .count = sizeof defs / sizeof defs[0],
     .min_arguments = 1,
     .max_arguments = 1,
 };
@@ -228,6 +231,10 @@ static void print_text(const inspected *it) {
         cnn_tensor_info info = cnn_model_output(it->graph, i);
         print_tensor("Output", &info);
     }
+    for (size_t i = 0; i < cnn_plan_input_count(it->plan); i++) {
+        cnn_tensor_info info = cnn_plan_input(it->plan, i);
+        print_tensor("Computed for", &info);
+    }
     if (it->model)
         print_classifier(it->model);
     else
@@ -273,6 +280,7 @@ static int print_json(const inspected *it) {
     json_write_member_uint(&w, "arena_bytes", cnn_plan_arena_bytes(it->plan));
     json_write_member_text(&w, "isa", it->isa);
     write_tensors(&w, "inputs", it->graph, cnn_model_input_count, cnn_model_input);
+    json_write_plan_inputs(&w, "computed_for", it->plan);
     write_tensors(&w, "outputs", it->graph, cnn_model_output_count, cnn_model_output);
     if (it->model) write_classifier(&w, it->model);
     json_write_key(&w, "layers");
@@ -294,6 +302,7 @@ static bool open_model(cnn_runtime *rt, const char *spec, inspected *it) {
     model_error failure = {0};
     if (served_model_open(rt, spec, NULL, &it->model, &it->why) == MODEL_OK) {
         it->graph = served_model_cnn(it->model);
+        cli_warn(served_model_warnings(it->model));
         snprintf(it->name, sizeof it->name, "%s", served_model_name(it->model));
         return true;
     }
@@ -304,21 +313,41 @@ static bool open_model(cnn_runtime *rt, const char *spec, inspected *it) {
     return opened;
 }
 
+/* The shapes to look at it with: those of serving, or of the file, but for what --shape gives.
+ * *out is NULL where the file's do. */
+static bool choose_shapes(const inspected *it, const option_list *given, cnn_shape *shapes,
+                          const cnn_shape **out) {
+    size_t inputs = cnn_model_input_count(it->graph);
+    *out = it->model || given->count > 0 ? shapes : NULL;
+    if (*out && inputs > SHAPES_MAX) {
+        cli_fail(CLI_USAGE, "the model has %zu inputs, --shape takes at most %d", inputs,
+                 SHAPES_MAX);
+        return false;
+    }
+    for (size_t i = 0; *out && i < inputs; i++) {
+        shapes[i] =
+            it->model ? served_model_nominal(it->model) : cnn_model_input(it->graph, i).shape;
+        if (shapes[i].rank > 0 && shapes[i].dims[0] < 0) shapes[i].dims[0] = 1;
+    }
+    return shapes_read(it->graph, given, shapes);
+}
+
 /* Summary and plan: that of serving, which makes the predictions, or that of the graph's outputs.
  */
-static bool describe(cnn_runtime *rt, const char *spec, inspected *it) {
+static bool describe(cnn_runtime *rt, const char *spec, const option_list *given, inspected *it) {
     cnn_error err = {0};
-    cnn_shape shape;
+    cnn_shape shapes[SHAPES_MAX];
     cnn_plan_options how = {0};
     const char *output;
+    if (!choose_shapes(it, given, shapes, &how.input_shapes)) return false;
     if (it->model) {
-        shape = served_model_nominal(it->model);
         output = served_model_output(it->model).name;
-        how = (cnn_plan_options){.input_shapes = &shape, .outputs = &output, .output_count = 1};
+        how.outputs = &output;
+        how.output_count = 1;
     }
     if (cnn_summary_create(it->graph, how.input_shapes, &it->summary, &err) != CNN_OK ||
         cnn_plan_create(it->graph, &how, &it->plan, &err) != CNN_OK) {
-        cli_fail(CLI_USAGE, "%s: %s", spec, err.message);
+        cli_fail(CLI_USAGE, "%s: %s%s", spec, err.message, shapes_hint(err.status));
         return false;
     }
     cnn_summary_add_plan(it->summary, it->plan);
@@ -338,7 +367,7 @@ static int inspect(cnn_runtime *rt, const void *given, const option_list *argume
     const char *spec = arguments->items[0];
     inspected it = {0};
     int status = CLI_USAGE;
-    if (open_model(rt, spec, &it) && describe(rt, spec, &it)) {
+    if (open_model(rt, spec, &it) && describe(rt, spec, &values->shape, &it)) {
         status = CLI_OK;
         if (values->json)
             status = print_json(&it);

@@ -52,6 +52,16 @@ void json_write_tensor_info(json_writer *w, const cnn_tensor_info *info) {
     json_write_end_object(w);
 }
 
+void json_write_plan_inputs(json_writer *w, const char *key, const cnn_plan *plan) {
+    json_write_key(w, key);
+    json_write_begin_array(w);
+    for (size_t i = 0; i < cnn_plan_input_count(plan); i++) {
+        cnn_tensor_info info = cnn_plan_input(plan, i);
+        json_write_tensor_info(w, &info);
+    }
+    json_write_end_array(w);
+}
+
 static void write_pair(json_writer *w, const char *key, int height, int width) {
     json_write_key(w, key);
     json_write_begin_array(w);

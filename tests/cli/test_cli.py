@@ -431,8 +431,8 @@ class Classify(Case):
         self.check_usage(f"{unplanned}: NonZero 'nonzero': input must be known before the run, but depends on the "
                          "value of input 'x': give it in input_values", "classify", unplanned, path)
         self.check_usage("'digitz' is neither a file nor a folder; did you mean 'digits'?", "classify", "digitz", path)
-        self.check_usage(f"folder '{self.folder}' holds neither model.onnx nor VERSION/model.onnx", "classify",
-                         self.folder, path)
+        self.check_usage(f"folder '{self.folder}' holds neither model.onnx nor VERSION/model.onnx; give the file "
+                         "'open.onnx' itself, or call it model.onnx", "classify", self.folder, path)
         broken = self.write("m/model.onnx", "no model")
         result = run("classify", broken, path)
         self.assertEqual(result.returncode, 2)
@@ -644,9 +644,62 @@ class Bench(Case):
         self.check_usage("the model's batch is fixed to 3", "bench", "--batch", "1", fixed)
         self.check_usage("the model's batch is fixed to 1", "bench", "--batch", "2", classifier)
 
+    def test_shape(self):
+        model = self.write("m.onnx", relu_model("n", 3, "h", "w"))
+        for option, shape in ("1x3x40x50", [1, 3, 40, 50]), ("x=4x3x8x8", [4, 3, 8, 8]):
+            report = json.loads(self.check("bench", "--json", "--iterations", "1", "--shape", option, model))
+            self.assertEqual(report["inputs"], [{"name": "x", "dtype": "float32", "shape": shape}])
+            self.assertEqual((report["batch"], report["layers"][0]["output_shape"]), (shape[0], shape))
+            shown = json.loads(self.check("inspect", "--json", "--shape", option, model))
+            self.assertEqual((shown["computed_for"], shown["layers"][0]["output_shape"]), (report["inputs"], shape))
+        self.assertRegex(self.check("inspect", "--shape", "1x3x40x50", model), r"(?m)^Computed for +x  float32  1x3x40x50$")
+        self.check_usage("--shape sets the batch to 2", "bench", "--shape", "2x3x4x4", "--batch", "1", model)
+
+    def test_wrong_shapes(self):
+        model, free = self.write("m.onnx", relu_model("n", 3, 8, 8)), self.write("free.onnx", relu_model("a", "b"))
+        written = "a shape is written 1x3x224x224, each extent a number from 1 on"
+        for shape, why in (("1x3x8x9", "the file fixes input 'x' to ?x3x8x8"), ("3x8x8", "the file fixes input 'x' to "
+                           "?x3x8x8"), ("1x3x8", "the file fixes input 'x' to ?x3x8x8"), ("1x3x8x", written),
+                           ("1x3x0x8", written), ("1,3,8,8", written), ("-1x3x8x8", written), ("", written),
+                           ("y=1x3x8x8", "the model has no input 'y'; did you mean 'x'?"), ("x=", written),
+                           ("1x1x1x1x1x1x1x1x1", "a shape has at most 8 extents"), ("1x3x99999999999x8", written)):
+            for command in "bench", "inspect":
+                self.check_usage(f"--shape '{shape}': {why}", command, f"--shape={shape}", model)
+        self.check_usage("--shape 'x=1x3x8x8': the input has a shape already", "inspect", "--shape", "1x3x8x8",
+                         "--shape", "x=1x3x8x8", model)
+        self.check_usage(f"{free}: input 'x': the model leaves the extent of axis 1 open; give the input's shape "
+                         "(--shape gives shapes)", "inspect", free)
+        self.check_usage("--shape '1x3x64x64': the file fixes input 'image' to ?x3x32x32", "bench", "--shape",
+                         "1x3x64x64", "cifar10")
+
     @needs_data("models/squeezenet1.1")
     def test_batch_of_a_classifier(self):
         self.check_usage("the model's batch is fixed to 1", "bench", "--batch", "2", data("models/squeezenet1.1"))
+
+
+class Folders(Case):
+    """What is likely a mistake is said, and does not stop anything."""
+
+    def test_warnings(self):
+        root = Path(__file__).resolve().parents[2] / "models/digits"
+        for version in "1", "v2":
+            self.write(f"m/{version}/model.onnx", (root / "model.onnx").read_bytes())
+        self.write("m/1/model.json", json.dumps({"input": {"resize": {"mode": "exact", "size": 20}}}))
+        passed = f"folder '{self.folder}/m/v2' holds a model and is passed over: its name is no version, a whole " \
+                 "number from 1 on without leading zeros; call it '2'"
+        frame = "pictures are resized to 20x20 and then cut to 28x28 (height x width), which puts them into a black " \
+                "frame; is the size of the resize meant to be 28x28?"
+        for command in ("classify", self.write("a.png", line_png())), ("bench", "--iterations=1"), ("inspect",):
+            result = run(command[0], self.folder / "m", *command[1:])
+            self.assertEqual(result.returncode, 0)
+            self.assertEqual(result.stderr.decode(), f"cnnserve: warning: {frame}\ncnnserve: warning: {passed}\n")
+
+    def test_labels_in_utf16(self):
+        root = Path(__file__).resolve().parents[2] / "models/digits"
+        self.write("m/model.onnx", (root / "model.onnx").read_bytes())
+        self.write("m/labels.txt", "\r\n".join("null eins zwei drei vier fünf sechs sieben acht neun".split())
+                   .encode("utf-16"))
+        self.assertIn("fünf", json.loads(self.check("inspect", "--json", self.folder / "m"))["labels"])
 
 
 class Verify(Case):
