@@ -183,7 +183,7 @@ static void print_values(const char *title, const float *values, int count) {
         printf("%s%.7g", i ? ", " : " ", values[i]);
 }
 
-static void print_preprocessing(const image_spec *spec) {
+static void print_preprocessing(const image_spec *spec, cnn_dtype dtype) {
     printf("%-15s%s, %s", "Preprocessing", json_color_name(spec->color),
            spec->layout == IMAGE_NCHW ? "NCHW" : "NHWC");
     if (spec->resize == IMAGE_RESIZE_SHORTEST)
@@ -197,13 +197,14 @@ static void print_preprocessing(const image_spec *spec) {
     printf("\n%-15s(pixel x %.7g - mean) / std,", "", spec->scale);
     print_values(" mean", spec->mean, spec->channels);
     print_values(", std", spec->std, spec->channels);
+    if (dtype != CNN_FLOAT32) printf(", as %s", cnn_dtype_name(dtype));
     putchar('\n');
 }
 
 static void print_classifier(const served_model *model) {
     size_t classes = served_model_class_count(model);
     puts("\nFrom picture to answer\n");
-    print_preprocessing(served_model_spec(model));
+    print_preprocessing(served_model_spec(model), served_model_input(model).dtype);
     printf("%-15s%s\n", "Activation", model_activation_name(served_model_activation(model)));
     printf("%-15s%s\n", "Scores", served_model_scores(model)->text);
     printf("%-15s%zu: ", "Classes", classes);
@@ -260,6 +261,8 @@ static void write_classifier(json_writer *w, const served_model *model) {
     json_write_member_text(w, "precision", served_model_precision(model));
     json_write_key(w, "preprocessing");
     json_write_preprocessing(w, served_model_spec(model));
+    json_write_key(w, "warnings");
+    json_write_warnings(w, served_model_warnings(model));
     json_write_member_text(w, "activation", model_activation_name(served_model_activation(model)));
     json_write_key(w, "scores");
     json_write_scores(w, served_model_scores(model));

@@ -51,6 +51,8 @@ static void write_description(json_writer *w, const app *a, served_model *model,
     json_write_preprocessing(w, served_model_spec(model));
     json_write_key(w, "scores");
     json_write_scores(w, served_model_scores(model));
+    json_write_key(w, "warnings");
+    json_write_warnings(w, served_model_warnings(model));
     write_memory(w, model);
     json_write_member_uint(w, "params", summary->params);
     json_write_member_uint(w, "macs", summary->macs);

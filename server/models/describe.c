@@ -170,6 +170,13 @@ void json_write_scores(json_writer *w, const model_scores *scores) {
     json_write_end_object(w);
 }
 
+void json_write_warnings(json_writer *w, const model_warnings *warnings) {
+    json_write_begin_array(w);
+    for (size_t i = 0; i < warnings->count; i++)
+        json_write_text(w, warnings->lines[i]);
+    json_write_end_array(w);
+}
+
 void json_write_labels(json_writer *w, const served_model *model) {
     json_write_begin_array(w);
     for (size_t i = 0; i < served_model_class_count(model); i++)

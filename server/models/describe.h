@@ -29,6 +29,8 @@ const char *json_resize_name(image_resize resize);
 const char *json_filter_name(image_filter filter);
 const char *json_rounding_name(image_rounding rounding);
 
+/* An array of the sentences. */
+void json_write_warnings(json_writer *w, const model_warnings *warnings);
 /* Member `key`: the tensors that a plan takes, all extents known. */
 void json_write_plan_inputs(json_writer *w, const char *key, const cnn_plan *plan);
 

@@ -144,6 +144,28 @@ size_t model_class_vector(const cnn_shape *shape) {
     return shape->rank > 0 && classes > 0 ? (size_t)classes : 0;
 }
 
+/* Where most of the work is done by plain code, as that of a network of float16 is, a fast network is
+ * a slow one without a word. */
+#define SLOW_MACS  10000000
+#define SLOW_SHARE 0.2
+
+static void doubt_speed(served_model *model, const cnn_plan *plan) {
+    uint64_t all = 0, slow = 0;
+    const char *first = NULL;
+    for (size_t i = 0; i < cnn_plan_step_count(plan); i++) {
+        cnn_step_info step = cnn_plan_step(plan, i);
+        bool plain = strcmp(step.kernel, "eval") == 0 && step.macs > 0;
+        all += step.macs;
+        slow += plain ? step.macs : 0;
+        if (plain && !first) first = step.name;
+    }
+    if (slow < SLOW_MACS || (double)slow < SLOW_SHARE * (double)all) return;
+    warnings_add(&model->warnings,
+                 "%.0f %% of the multiply-accumulates are done by plain code, which is slow, first in "
+                 "layer '%.100s'; kernels there are for float32",
+                 100 * (double)slow / (double)all, first);
+}
+
 /* Compiles the plan of serving, so that what cannot run is known now. */
 static model_code compile_default(served_model *model, model_error *err) {
     plan_entry *plan = NULL;
@@ -153,6 +175,7 @@ static model_code compile_default(served_model *model, model_error *err) {
         code = MODEL_INVALID;
         if (err) err->code = code;
     }
+    if (code == MODEL_OK) doubt_speed(model, plan_of(plan));
     plan_release(model, plan);
     return code;
 }
