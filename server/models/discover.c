@@ -80,20 +80,33 @@ static const char *last_part(const char *path, size_t *length) {
     return path + start;
 }
 
+/* "." and "..": the folder has another name. */
+static bool is_dots(const char *name, size_t length) {
+    return length > 0 && length < 3 && strspn(name, ".") >= length;
+}
+
+/* The name that a folder's path gives, `length` bytes long. */
+static char *folder_name(const char *path, size_t length) {
+    const char *name = last_part(path, &length);
+    size_t size = length - (size_t)(name - path);
+    char *given = strndup(path, length), *real = NULL, *found;
+    if (given && is_dots(name, size)) real = realpath(given, NULL);
+    found = real ? strdup(basename(real)) : strndup(name, size);
+    free(real);
+    free(given);
+    return found;
+}
+
 char *source_name_of_path(const char *path) {
     size_t length = strlen(path);
     const char *name = last_part(path, &length);
     size_t size = length - (size_t)(name - path);
-    bool graph = is_graph_name(name, size);
-    if (!graph || name == path) return strndup(name, has_extension(name, size) ? size - 5 : size);
+    if (!has_extension(name, size)) return folder_name(path, length);
+    if (!is_graph_name(name, size) || name == path) return strndup(name, size - 5);
     length = (size_t)(name - path);
     name = last_part(path, &length);
-    size = length - (size_t)(name - path);
-    if (is_graph_folder(name, size) && name > path) {
-        length = (size_t)(name - path);
-        name = last_part(path, &length);
-    }
-    return strndup(name, length - (size_t)(name - path));
+    bool inner = is_graph_folder(name, length - (size_t)(name - path)) && name > path;
+    return folder_name(path, inner ? (size_t)(name - path) : length);
 }
 
 /* ---- graphs ------------------------------------------------------------------------------- */

@@ -144,8 +144,8 @@ size_t model_class_vector(const cnn_shape *shape) {
     return shape->rank > 0 && classes > 0 ? (size_t)classes : 0;
 }
 
-/* Where most of the work is done by plain code, as that of a network of float16 is, a fast network is
- * a slow one without a word. */
+/* Where most of the work is done by plain code, as that of a network of float16 is, a fast network
+ * is a slow one without a word. */
 #define SLOW_MACS  10000000
 #define SLOW_SHARE 0.2
 
@@ -160,10 +160,11 @@ static void doubt_speed(served_model *model, const cnn_plan *plan) {
         if (plain && !first) first = step.name;
     }
     if (slow < SLOW_MACS || (double)slow < SLOW_SHARE * (double)all) return;
-    warnings_add(&model->warnings,
-                 "%.0f %% of the multiply-accumulates are done by plain code, which is slow, first in "
-                 "layer '%.100s'; kernels there are for float32",
-                 100 * (double)slow / (double)all, first);
+    warnings_add(
+        &model->warnings,
+        "%.0f %% of the multiply-accumulates are done by plain code, which is slow, first in "
+        "layer '%.100s'; kernels there are for float32",
+        100 * (double)slow / (double)all, first);
 }
 
 /* Compiles the plan of serving, so that what cannot run is known now. */

@@ -328,7 +328,7 @@ class Classify(ServerCase):
         self.assertEqual([m["name"] for m in models], ["cifar10", "digits", "line-detector"])
         model = self.get("/v1/models/digits").json()
         for key in ("name", "version", "input", "output", "preprocessing", "scores", "labels", "memory", "precision",
-                    "layers"):
+                    "layers", "warnings"):
             self.assertIn(key, model)
         self.assertEqual((model["scores"]["output"], model["scores"]["activation"]), ("logits", "softmax"))
         self.assertEqual(model["labels"], [str(i) for i in range(10)])

@@ -75,6 +75,19 @@ void graph_write_fed(const char *folder, const char *name, int dtype, int rank,
     write_file(folder, name, &f);
 }
 
+void graph_write_half(const char *folder, const char *name) {
+    static const uint16_t zeros[64 * 3 * 9];
+    file f = file_begin(13);
+    add_input(&f, "x", 4, (int64_t[]){1, 3, 224, 224})->type->tensor_type->elem_type = CNN_FLOAT16;
+    drop_shape(add_output(&f, "scores", 0, NULL)->type->tensor_type);
+    set_raw(add_initializer(&f, "w", CNN_FLOAT16, 4, (int64_t[]){64, 3, 3, 3}), zeros,
+            sizeof zeros);
+    add_node(&f, "Conv", "x w", "features")->name = text("slow");
+    add_node(&f, "GlobalAveragePool", "features", "mean");
+    add_node(&f, "Flatten", "mean", "scores");
+    write_file(folder, name, &f);
+}
+
 static void set_ints(Onnx__NodeProto *node, const char *name, size_t count, const int64_t *ints) {
     Onnx__AttributeProto *a = add_attribute(node, name, 7);
     a->n_ints = count;

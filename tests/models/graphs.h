@@ -23,6 +23,9 @@ void graph_write_exported(const char *folder, const char *name, int channels, in
 void graph_write_fed(const char *folder, const char *name, int dtype, int rank,
                      const int64_t *dims);
 
+/* x (1, 3, 224, 224) of float16 -> Conv -> GlobalAveragePool -> scores (1, 64). */
+void graph_write_half(const char *folder, const char *name);
+
 /*
  * image (1, 3, 1, 1) -> features (1, 3) -> z (1, classes), which are `logits` whatever the image;
  * then `nodes` (see add_nodes), which may read the constants k (2), hundred, half and zero (uint8).

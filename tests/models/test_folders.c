@@ -118,6 +118,33 @@ Test(folders, a_clone_among_other_models) {
                     "is a model's own, not one of models; give it as --model NAME=");
 }
 
+static void expect_name(const char *path, const char *want) {
+    char *name = source_name_of_path(path);
+    cr_expect_str_eq(name, want, "%s is '%s', not '%s'", path, name, want);
+    free(name);
+}
+
+Test(folders, names_of_paths) {
+    expect_name("a/net", "net");
+    expect_name("a/net//", "net");
+    expect_name("a/bird.onnx", "bird");
+    expect_name("bird.ONNX", "bird");
+    expect_name("a/net/model.onnx", "net");
+    expect_name("a/net/model_q4f16.onnx", "net");
+    expect_name("a/net/onnx/model.onnx", "net");
+    expect_name("onnx/model.onnx", "onnx");
+    expect_name("model.onnx", "model");
+    char here[4096], path[4200];
+    folder_write_text(folder, "here/notes.txt", "");
+    snprintf(path, sizeof path, "%s/here/.", folder);
+    expect_name(path, "here");
+    snprintf(path, sizeof path, "%s/here/../here/./model.onnx", folder);
+    expect_name(path, "here");
+    snprintf(here, sizeof here, "%s", strrchr(folder, '/') + 1);
+    snprintf(path, sizeof path, "%s/here/..", folder);
+    expect_name(path, here);
+}
+
 Test(folders, a_sibling_of_a_name) {
     char option[700];
     const char *models[] = {option};
@@ -328,6 +355,19 @@ Test(folders, floats_of_other_widths) {
                (const float[]){-0.921386719f, 0.00392150879f, 1, -1, -0.395996094f, 0.568847656f});
     expect_fed(CNN_BFLOAT16, true, json,
                (const float[]){-0.921875f, 0.00393676758f, 1, -1, -0.396484375f, 0.5703125f});
+}
+
+Test(folders, work_in_plain_code_is_said) {
+    graph_write_half(folder, "model.onnx");
+    served_model *model = open_path(folder);
+    const model_warnings *warnings = served_model_warnings(model);
+    cr_assert_eq(warnings->count, 1);
+    cr_expect_not_null(strstr(warnings->lines[0],
+                              "100 % of the multiply-accumulates are done by plain "
+                              "code, which is slow, first in layer 'slow'"),
+                       "%s", warnings->lines[0]);
+    cr_expect_eq(served_model_class_count(model), 64);
+    served_model_unref(model);
 }
 
 /* ---- inputs that are no pictures --------------------------------------------------------------
