@@ -6,17 +6,27 @@
  */
 #include "internal.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 static const struct {
     uint8_t size;
     bool whole;
+    double least, most;
 } elements[] = {
-    [IMAGE_FLOAT32] = {4, false}, [IMAGE_FLOAT16] = {2, false}, [IMAGE_BFLOAT16] = {2, false},
-    [IMAGE_FLOAT64] = {8, false}, [IMAGE_UINT8] = {1, true},    [IMAGE_INT8] = {1, true},
-    [IMAGE_UINT16] = {2, true},   [IMAGE_INT16] = {2, true},    [IMAGE_UINT32] = {4, true},
-    [IMAGE_INT32] = {4, true},    [IMAGE_UINT64] = {8, true},   [IMAGE_INT64] = {8, true},
+    [IMAGE_FLOAT32] = {4, false, -FLT_MAX, FLT_MAX},
+    [IMAGE_FLOAT16] = {2, false, -65504, 65504},
+    [IMAGE_BFLOAT16] = {2, false, -FLT_MAX, FLT_MAX},
+    [IMAGE_FLOAT64] = {8, false, -DBL_MAX, DBL_MAX},
+    [IMAGE_UINT8] = {1, true, 0, UINT8_MAX},
+    [IMAGE_INT8] = {1, true, INT8_MIN, INT8_MAX},
+    [IMAGE_UINT16] = {2, true, 0, UINT16_MAX},
+    [IMAGE_INT16] = {2, true, INT16_MIN, INT16_MAX},
+    [IMAGE_UINT32] = {4, true, 0, UINT32_MAX},
+    [IMAGE_INT32] = {4, true, INT32_MIN, INT32_MAX},
+    [IMAGE_UINT64] = {8, true, 0, 0x1p64},
+    [IMAGE_INT64] = {8, true, -0x1p63, 0x1p63},
 };
 
 size_t image_element_size(image_element element) {
@@ -25,6 +35,11 @@ size_t image_element_size(image_element element) {
 
 bool image_element_is_whole(image_element element) {
     return elements[element].whole;
+}
+
+void image_element_range(image_element element, double *least, double *most) {
+    *least = elements[element].least;
+    *most = elements[element].most;
 }
 
 static uint32_t bits_of(float value) {

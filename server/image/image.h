@@ -130,6 +130,8 @@ typedef enum {
 size_t image_element_size(image_element element);
 /* It holds whole numbers. */
 bool image_element_is_whole(image_element element);
+/* The numbers that it holds, about. */
+void image_element_range(image_element element, double *least, double *most);
 
 #define IMAGE_MAX_CHANNELS      3
 #define IMAGE_MAX_SIZE          16384     /* of size and crop, each side */

@@ -356,8 +356,26 @@ static bool doubt_spread(const image_spec *spec, int c, model_warnings *warnings
     return true;
 }
 
+/* What the element's type cuts off. */
+static bool doubt_range(const image_spec *spec, int c, model_warnings *warnings) {
+    double black = -(double)spec->mean[c] / (double)spec->std[c];
+    double white = (255.0 * (double)spec->scale - (double)spec->mean[c]) / (double)spec->std[c];
+    double low = black < white ? black : white, high = black < white ? white : black;
+    double least, most, slack = 1 + 0.01 * (high - low);
+    image_element_range(spec->element, &least, &most);
+    if (low >= least - slack && high <= most + slack) return false;
+    warnings_add(warnings,
+                 "with scale %.7g, mean %.7g and std %.7g the values fed would reach from %.7g to "
+                 "%.7g, and the type of the model's input cuts off what is not from %.7g to %.7g",
+                 (double)spec->scale, (double)spec->mean[c], (double)spec->std[c], low, high, least,
+                 most);
+    return true;
+}
+
 void preprocessing_doubt(const image_spec *spec, model_warnings *warnings) {
     doubt_crop(spec, warnings);
     for (int c = 0; c < spec->channels; c++)
-        if (doubt_units(spec, c, warnings) || doubt_spread(spec, c, warnings)) return;
+        if (doubt_units(spec, c, warnings) || doubt_spread(spec, c, warnings) ||
+            doubt_range(spec, c, warnings))
+            return;
 }

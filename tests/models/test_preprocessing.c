@@ -204,6 +204,12 @@ Test(preprocessing, units_that_are_mixed) {
     expect_doubt("{\"input\": {\"std\": 255}}", rgb224, "lie 0.00392 apart from black to white");
     expect_doubt("{\"input\": {\"scale\": 255, \"mean\": 0}}", rgb224, "lie 6.5e+04 apart");
     expect_doubt("{\"input\": {\"scale\": 0.0039215686}}", bytes224, "takes whole numbers");
+    expect_doubt("{\"input\": {\"mean\": 123}}", bytes224,
+                 "would reach from -123 to 132, and the type of the model's input cuts off what is "
+                 "not from 0 to 255");
+    expect_doubt("{\"input\": {\"mean\": 0}}",
+                 (graph_input){.channels = 3, .height = 8, .width = 8, .element = IMAGE_INT8},
+                 "not from -128 to 127");
 }
 
 /* As networks of Keras, Caffe, TensorFlow and PyTorch are fed; negatives too. */
@@ -227,4 +233,5 @@ Test(preprocessing, what_is_usual_raises_no_doubt) {
     graph_input small = bytes224;
     small.element = IMAGE_INT8;
     expect_doubt("{}", small, NULL);
+    expect_doubt("{\"input\": {\"mean\": 127.5}}", small, NULL);
 }
