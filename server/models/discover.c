@@ -257,7 +257,8 @@ static model_code each_folder(const char *directory, visit_fn *visit, const char
 static const char *suggest_version(const char *name, char *text, size_t size) {
     const char *digits = name + strcspn(name, "123456789");
     int length = (int)strspn(digits, "0123456789");
-    snprintf(text, size, length ? "; call it '%.*s'" : "", length < 18 ? length : 18, digits);
+    text[0] = '\0';
+    if (length > 0) snprintf(text, size, "; call it '%.*s'", length < 18 ? length : 18, digits);
     return text;
 }
 

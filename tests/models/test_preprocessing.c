@@ -218,8 +218,7 @@ Test(preprocessing, what_is_usual_raises_no_doubt) {
         "{}",
         "{\"input\": {\"scale\": 1, \"mean\": 0, \"std\": 1}}",
         "{\"input\": {\"scale\": 1, \"mean\": [104, 117, 123], \"std\": 1}}",
-        "{\"input\": {\"scale\": 1, \"mean\": [123.675, 116.28, 103.53], \"std\": [58.395, 57.12, "
-        "57.375]}}",
+        "{\"input\": {\"scale\": 1, \"mean\": [123.675, 116.28, 103.53], \"std\": 57.4}}",
         "{\"input\": {\"scale\": 0.00784313725, \"mean\": 1, \"std\": 1}}",
         "{\"input\": {\"mean\": 0.5, \"std\": 0.5}}",
         "{\"input\": {\"scale\": 1, \"mean\": 127.5, \"std\": 127.5}}",
