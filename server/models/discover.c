@@ -311,11 +311,24 @@ static model_code refuse_several(const char *folder, struct dirent **entries, in
     return code;
 }
 
+/* The graphs of a folder by name; 0 also if it cannot be read. free_entries frees them. */
+static int list_graphs(const char *folder, struct dirent ***out) {
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, is_graph_entry, by_bytes), kept = 0;
+    for (int i = 0; i < count; i++)
+        if (folder_has(folder, entries[i]->d_name))
+            entries[kept++] = entries[i];
+        else
+            free(entries[i]);
+    *out = entries;
+    return kept;
+}
+
 /* Where there is no model.onnx: the only model_*.onnx. */
 static model_code append_sibling(source_list *list, const char *name, const char *folder,
                                  model_error *err) {
-    struct dirent **entries = NULL;
-    int count = scandir(folder, &entries, is_graph_entry, by_bytes);
+    struct dirent **entries;
+    int count = list_graphs(folder, &entries);
     model_code code = MODEL_OK;
     if (count == 1) code = append_graph(list, name, 1, folder, entries[0]->d_name, true, err);
     if (count > 1) code = refuse_several(folder, entries, count, err);

@@ -171,6 +171,7 @@ Test(folders, a_description_beside_the_graph_comes_first) {
 Test(folders, siblings_without_a_model) {
     write_description("hub/");
     graph_write_exported(folder, "hub/onnx/model_quantized.onnx", 3, 3);
+    folder_write_text(folder, "hub/onnx/model_folder.onnx/notes.txt", "no graph");
     expect_described("hub", "onnx/model_quantized.onnx");
     graph_write_exported(folder, "hub/onnx/model_fp16.onnx", 3, 3);
     expect_refused("hub", "folder '@/hub/onnx' holds no model.onnx, but 'model_fp16.onnx', "
