@@ -198,9 +198,11 @@ void cnn_runtime_parallel_for(cnn_runtime *rt, size_t count, cnn_range_fn *fn, v
 
 typedef struct cnn_model cnn_model;
 
-/* External data is looked for beside the file. Large weights stay in both, which stay open: replace
- * files, do not write other content into them. CNN_NOT_FOUND and CNN_IO are about the files,
- * CNN_INVALID_MODEL, CNN_UNSUPPORTED and CNN_LIMIT about what they hold.
+/* What no output needs is not looked at, and what cannot be run is an error only if every output
+ * needs it: see cnn_model_output_check. External data is looked for beside the file. Large weights
+ * stay in both, which stay open: replace files, do not write other content into them. CNN_NOT_FOUND
+ * and CNN_IO are about the files, CNN_INVALID_MODEL, CNN_UNSUPPORTED and CNN_LIMIT about what they
+ * hold.
  */
 cnn_status cnn_model_load_file(cnn_runtime *rt, const char *path, cnn_model **out, cnn_error *err);
 /* The same from memory, without external data. `bytes` may be freed afterwards. */
@@ -218,14 +220,38 @@ cnn_tensor_info cnn_model_input(const cnn_model *model, size_t index);
 size_t cnn_model_output_count(const cnn_model *model);
 /* Symbolic extents are -1; a shape that the file leaves out has rank -1. */
 cnn_tensor_info cnn_model_output(const cnn_model *model, size_t index);
+/*
+ * CNN_OK if output `index` can be computed, as far as that is known without shapes; else why not. A
+ * plan or a summary is an error only if what is asked of it needs something of which that is said.
+ */
+cnn_status cnn_model_output_check(const cnn_model *model, size_t index, cnn_error *err);
 /* Version of the default operator set. */
 int cnn_model_opset(const cnn_model *model);
+/*
+ * A part of the file that the model does without: nodes, initializers and inputs that no output
+ * needs that can be computed, and what cannot be computed, such as nodes of an operator that the
+ * library lacks, and outputs that need them. The texts belong to the model.
+ */
+typedef struct cnn_left_out {
+    const char *kind;   /* "node", "initializer", "input" or "output" */
+    const char *name;   /* of a node without one: of its first output */
+    const char *op;     /* of a node, else "" */
+    const char *reason; /* "no output that can be computed needs it", or what is wrong */
+} cnn_left_out;
+
+size_t cnn_model_left_out_count(const cnn_model *model);
+/* Outputs first, then nodes; both in the file's order. */
+cnn_left_out cnn_model_left_out(const cnn_model *model, size_t index);
+
 /* Bytes of packed weights that the model's plans share at this moment. */
 size_t cnn_model_weights_bytes(const cnn_model *model);
 
 /*
- * Every tensor of the original graph: its inputs, then what its nodes make, in execution order;
- * what depends on constants alone is left out. A plan gives any of them as an output.
+ * Every tensor of the original graph: its inputs, then what its nodes make, in execution order.
+ * What depends on constants alone is left out, as is what cnn_model_left_out lists, and what stands
+ * in the branches of an If whose condition is not known before there are shapes. Functions of the
+ * file are written out: "call/name" is a tensor in the body of one. A plan gives any of them as an
+ * output.
  */
 size_t cnn_model_tensor_count(const cnn_model *model);
 /*
@@ -273,11 +299,12 @@ typedef struct cnn_summary {
 } cnn_summary;
 
 /*
- * The layer table for given input shapes, one per model input. NULL: the model's own, of which only
+ * The layer table for given input shapes, one per model input: what the outputs need that can be
+ * computed. NULL: the model's own, of which only
  * the first extent of each may be symbolic and is then 1. Names belong to the model.
- * CNN_INVALID_ARGUMENT for shapes that are missing or do not fit, CNN_INVALID_MODEL,
- * CNN_UNSUPPORTED and CNN_LIMIT for nodes that break rules with them, CNN_VALUE_NEEDED where a
- * shape depends on the value of an input.
+ * CNN_INVALID_ARGUMENT for shapes that are missing or do not fit; if no output can be computed,
+ * CNN_INVALID_MODEL, CNN_UNSUPPORTED and CNN_LIMIT for nodes that break rules with them,
+ * CNN_VALUE_NEEDED where a shape depends on the value of an input.
  */
 cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_shapes,
                               cnn_summary **out, cnn_error *err);

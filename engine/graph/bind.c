@@ -1,12 +1,16 @@
 /*
  * Binding: concrete input shapes in, a type and a shape for every live value out.
  *
- * One walk in execution order. After a node's shapes are inferred, a node whose inputs are all
- * constant is folded; so shape arithmetic, casts of weights and the like are gone before anybody
- * plans. Values whose extents depend on data that is known only at run time (NonZero and its like)
- * are refused.
+ * One walk from the outputs back, which infers a node when its inputs have been. A choice is made
+ * as soon as its condition is known, so that the walk goes on to one branch only. After a node's
+ * shapes are inferred, a node whose inputs are all constant is folded; so shape arithmetic, casts
+ * of weights and the like are gone before anybody plans. The walk has its own stack, because the
+ * depth of a graph is the file's choice. Values whose extents depend on data that is known only at
+ * run time (NonZero and its like) are refused.
  */
 #include "graph/fold.h"
+
+#include <stdlib.h>
 
 /* ---- inputs ---- */
 
@@ -123,29 +127,123 @@ static cnn_status check_graph_outputs(const graph *g, cnn_error *err) {
         bool fed = false;
         for (size_t j = 0; !fed && j < g->input_count; j++)
             fed = g->inputs[j] == g->outputs[i];
-        if (!fed && !v->constant && v->producer < 0)
+        if (!fed && !v->constant && v->producer < 0 && v->refusal < 0)
             return cnn_fail(err, CNN_NOT_FOUND, "tensor '%.100s' is not computed by the model",
                             v->name);
     }
     return CNN_OK;
 }
 
-cnn_status graph_bind(graph *g, const cnn_shape *input_shapes, cnn_error *err) {
+/* ---- the walk ---- */
+
+enum { UNSEEN, OPEN, DONE, FAILED };
+
+typedef struct frame {
+    int node;
+    size_t next; /* the input to look at next */
+} frame;
+
+typedef struct walk {
+    graph *g;
+    folding *folding;
+    unsigned char *state; /* per node */
+    frame *stack;
+    size_t depth;
+} walk;
+
+/* Walks on to what makes `value`, if that has not been done; else says what is wrong with it. */
+static cnn_status enter(walk *w, int value, cnn_error *err) {
+    if (value < 0) return CNN_OK;
+    int node = w->g->values[value].producer;
+    cnn_status status = graph_check_value(w->g, value, err);
+    if (status != CNN_OK || node < 0 || w->state[node] == DONE) return status;
+    if (w->state[node] == FAILED)
+        return op_fail(w->g->nodes[node], err, CNN_UNSUPPORTED, "cannot be computed");
+    w->state[node] = OPEN;
+    w->stack[w->depth++] = (frame){.node = node};
+    return CNN_OK;
+}
+
+/* The next step with the node on top of the stack. */
+static cnn_status advance(walk *w, cnn_error *err) {
+    frame *top = &w->stack[w->depth - 1];
+    graph_node *node = w->g->nodes[top->node];
+    bool choice = node->op == &op_choice;
+    if (top->next < (choice ? 1 : node->input_count))
+        return enter(w, node->inputs[top->next++], err);
+    if (choice) {
+        top->next = 0;
+        return op_choose(w->g, node, err);
+    }
+    cnn_status status = graph_infer(w->g, node, err);
+    if (status == CNN_OK) status = folding_apply(w->folding, w->g, node, err);
+    if (status == CNN_OK) w->state[w->stack[--w->depth].node] = DONE;
+    return status;
+}
+
+/* Infers all that leads to `value`. */
+static cnn_status walk_to(walk *w, int value, cnn_error *err) {
+    w->depth = 0;
+    cnn_status status = enter(w, value, err);
+    while (status == CNN_OK && w->depth > 0)
+        status = advance(w, err);
+    for (size_t i = 0; status != CNN_OK && i < w->depth; i++)
+        w->state[w->stack[i].node] = FAILED;
+    return status;
+}
+
+/* `tolerant`: outputs that cannot be computed are removed, as long as one is left. */
+static cnn_status walk_to_outputs(walk *w, bool tolerant, cnn_error *err) {
+    graph *g = w->g;
+    size_t kept = 0;
+    cnn_error first = {0}, why;
+    for (size_t i = 0; i < g->output_count; i++) {
+        cnn_status status = walk_to(w, g->outputs[i], &why);
+        if (status == CNN_OK) g->outputs[kept++] = g->outputs[i];
+        if (status != CNN_OK && first.status == CNN_OK) first = why;
+        if (status == CNN_OUT_OF_MEMORY || (status != CNN_OK && !tolerant)) break;
+    }
+    if (first.status == CNN_OK || (tolerant && kept > 0 && first.status != CNN_OUT_OF_MEMORY)) {
+        g->output_count = kept;
+        return CNN_OK;
+    }
+    if (err) *err = first;
+    return first.status;
+}
+
+static cnn_status infer_all(graph *g, bool tolerant, cnn_error *err) {
+    walk w = {.g = g, .folding = folding_create(g)};
+    w.state = calloc(g->node_count + 1, sizeof *w.state);
+    w.stack = malloc((g->node_count + 1) * sizeof *w.stack);
+    cnn_status status =
+        w.folding && w.state && w.stack
+            ? walk_to_outputs(&w, tolerant, err)
+            : cnn_fail(err, CNN_OUT_OF_MEMORY, "out of memory while inferring shapes");
+    folding_free(w.folding);
+    free(w.state);
+    free(w.stack);
+    return status;
+}
+
+static cnn_status bind_graph(graph *g, const cnn_shape *input_shapes, bool tolerant,
+                             cnn_error *err) {
     cnn_status status = check_graph_outputs(g, err);
     if (status == CNN_OK) status = bind_inputs(g, input_shapes, err);
     if (status != CNN_OK) return status;
-    folding *f = folding_create(g);
-    if (!f) return cnn_fail(err, CNN_OUT_OF_MEMORY, "out of memory while inferring shapes");
     graph_drop_dead_nodes(g); /* also counts uses */
     graph_drop_unused_constants(g);
-    for (size_t i = 0; status == CNN_OK && i < g->node_count; i++) {
-        status = graph_infer(g, g->nodes[i], err);
-        if (status == CNN_OK) status = folding_apply(f, g, g->nodes[i], err);
-    }
-    folding_free(f);
+    status = infer_all(g, tolerant, err);
     graph_drop_dead_nodes(g);
     graph_drop_unused_constants(g);
     return status;
+}
+
+cnn_status graph_bind(graph *g, const cnn_shape *input_shapes, cnn_error *err) {
+    return bind_graph(g, input_shapes, false, err);
+}
+
+cnn_status graph_bind_what_can(graph *g, const cnn_shape *input_shapes, cnn_error *err) {
+    return bind_graph(g, input_shapes, true, err);
 }
 
 cnn_status graph_fix_input(graph *g, size_t index, tensor *t, cnn_error *err) {

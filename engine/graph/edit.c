@@ -56,6 +56,32 @@ void graph_drop_dead_nodes(graph *g) {
     compact(g);
 }
 
+/* The number of the refusal that keeps a node from being computed; -1: none. */
+static int refusal_of(const graph *g, const graph_node *node) {
+    int refusals[3] = {-1, -1, -1};
+    bool choice = node->op == &op_choice;
+    for (size_t i = 0; i < node->input_count; i++) {
+        int refusal = node->inputs[i] < 0 ? -1 : g->values[node->inputs[i]].refusal;
+        if (refusal >= 0 && !(choice && i > 0)) return refusal;
+        if (choice) refusals[i] = refusal;
+    }
+    return refusals[2] >= 0 ? refusals[1] : -1;
+}
+
+void graph_drop_refused_nodes(graph *g) {
+    for (size_t i = 0; i < g->node_count; i++) {
+        graph_node *node = g->nodes[i];
+        int refusal = refusal_of(g, node);
+        if (refusal < 0) continue;
+        for (size_t j = 0; j < node->output_count; j++)
+            if (node->outputs[j] >= 0) g->values[node->outputs[j]].refusal = refusal;
+        set_producer(g, node, -1);
+        graph_node_free(node);
+        g->nodes[i] = NULL;
+    }
+    compact(g);
+}
+
 void graph_drop_detached_nodes(graph *g) {
     for (size_t i = 0; i < g->node_count; i++) {
         graph_node *node = g->nodes[i];

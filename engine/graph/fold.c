@@ -200,6 +200,8 @@ cnn_status graph_fold_constants(graph *g, cnn_error *err) {
     graph_update_uses(g);
     for (size_t i = 0; status == CNN_OK && i < g->node_count; i++) {
         graph_node *node = g->nodes[i];
+        if (node->op == &op_choice && op_constant(g, node, 0))
+            (void)op_choose(g, node, NULL); /* graph_bind says what is wrong with it */
         /* What cannot be inferred is left for graph_bind to name, if it is needed at all. */
         if (is_candidate(g, node) && graph_infer(g, node, NULL) == CNN_OK)
             status = folding_apply(f, g, node, err);

@@ -8,6 +8,11 @@ graph *graph_create(void) {
     return calloc(1, sizeof(graph));
 }
 
+static void free_left_out(graph_left_out *part) {
+    free(part->name);
+    free(part->op);
+}
+
 void graph_free(graph *g) {
     if (!g) return;
     for (size_t i = 0; i < g->node_count; i++)
@@ -16,6 +21,12 @@ void graph_free(graph *g) {
         free(g->values[i].name);
         tensor_unref(g->values[i].constant);
     }
+    for (size_t i = 0; i < g->refusal_count; i++)
+        free(g->refusals[i].message);
+    for (size_t i = 0; i < g->left_out_count; i++)
+        free_left_out(&g->left_out[i]);
+    free(g->refusals);
+    free(g->left_out);
     free(g->nodes);
     free(g->values);
     free(g->inputs);
@@ -29,7 +40,7 @@ int graph_add_value(graph *g, const char *name) {
         return -1;
     char *copy = strdup(name);
     if (!copy) return -1;
-    g->values[g->value_count] = (graph_value){.name = copy, .producer = -1};
+    g->values[g->value_count] = (graph_value){.name = copy, .producer = -1, .refusal = -1};
     return (int)g->value_count++;
 }
 
@@ -76,6 +87,44 @@ bool graph_add_output(graph *g, int value) {
     return append_value(&g->outputs, &g->output_count, value);
 }
 
+static bool add_refusal(graph *g, cnn_status status, const char *message) {
+    char *copy = strdup(message);
+    if (!copy || !cnn_grow((void **)&g->refusals, &g->refusal_capacity, g->refusal_count + 1,
+                           sizeof *g->refusals)) {
+        free(copy);
+        return false;
+    }
+    g->refusals[g->refusal_count++] = (graph_refusal){status, copy};
+    return true;
+}
+
+cnn_status graph_refuse(graph *g, int value, const cnn_error *why, cnn_error *err) {
+    if (g->values[value].refusal >= 0) return CNN_OK;
+    if (!add_refusal(g, why->status, why->message))
+        return cnn_fail_memory(err, strlen(why->message) + sizeof(graph_refusal));
+    g->values[value].refusal = (int)g->refusal_count - 1;
+    return CNN_OK;
+}
+
+cnn_status graph_check_value(const graph *g, int value, cnn_error *err) {
+    int refusal = g->values[value].refusal;
+    if (refusal < 0) return CNN_OK;
+    return cnn_fail(err, g->refusals[refusal].status, "%s", g->refusals[refusal].message);
+}
+
+cnn_status graph_leave_out(graph *g, const char *kind, const char *name, const char *op,
+                           const char *reason, cnn_error *err) {
+    graph_left_out part = {kind, strdup(name), strdup(op), reason};
+    if (part.name && part.op &&
+        cnn_grow((void **)&g->left_out, &g->left_out_capacity, g->left_out_count + 1,
+                 sizeof *g->left_out)) {
+        g->left_out[g->left_out_count++] = part;
+        return CNN_OK;
+    }
+    free_left_out(&part);
+    return cnn_fail_memory(err, strlen(name) + sizeof part);
+}
+
 int graph_find_value(const graph *g, const char *name) {
     for (size_t i = 0; i < g->value_count; i++)
         if (strcmp(g->values[i].name, name) == 0) return (int)i;
@@ -92,6 +141,13 @@ static bool clone_values(const graph *from, graph *to) {
         if (to->values[copy].constant) tensor_ref(to->values[copy].constant);
     }
     return true;
+}
+
+static bool clone_refusals(const graph *from, graph *to) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < from->refusal_count; i++)
+        ok = add_refusal(to, from->refusals[i].status, from->refusals[i].message);
+    return ok;
 }
 
 static bool clone_nodes(const graph *from, graph *to) {
@@ -111,7 +167,7 @@ cnn_status graph_clone(const graph *g, graph **out, cnn_error *err) {
     copy->opset = g->opset;
     copy->ir_version = g->ir_version;
     copy->budget = g->budget;
-    bool ok = clone_values(g, copy) && clone_nodes(g, copy);
+    bool ok = clone_values(g, copy) && clone_refusals(g, copy) && clone_nodes(g, copy);
     for (size_t i = 0; ok && i < g->input_count; i++)
         ok = graph_add_input(copy, g->inputs[i]);
     for (size_t i = 0; ok && i < g->output_count; i++)

@@ -146,6 +146,7 @@ typedef struct graph_value {
     cnn_shape shape;  /* negative extents are symbolic */
     tensor *constant; /* the value, where known; a reference owned by the graph */
     int producer;     /* node index, or -1 for graph inputs, constants and dropped nodes */
+    int refusal;      /* number of graph_refusal, or -1: then the value is not to be had */
     uint32_t uses;    /* as graph_update_uses counted them last; see there */
 } graph_value;
 
@@ -155,6 +156,20 @@ typedef struct fold_budget {
     size_t bytes;
     uint64_t macs;
 } fold_budget;
+
+/* Why a value of the file is not to be had. */
+typedef struct graph_refusal {
+    cnn_status status;
+    char *message; /* never NULL */
+} graph_refusal;
+
+/* A part of the file that is not in the graph. */
+typedef struct graph_left_out {
+    const char *kind;   /* "node", "initializer", "input", "output"; static */
+    char *name;         /* never NULL */
+    char *op;           /* of a node, else "" */
+    const char *reason; /* static, or a refusal's message */
+} graph_left_out;
 
 typedef struct graph {
     int opset; /* version of the default domain */
@@ -167,6 +182,10 @@ typedef struct graph {
     size_t input_count;
     int *outputs;
     size_t output_count;
+    graph_refusal *refusals;
+    size_t refusal_count, refusal_capacity;
+    graph_left_out *left_out; /* of a loaded graph; clones have none */
+    size_t left_out_count, left_out_capacity;
     fold_budget budget; /* clones go on with what is left */
 } graph;
 
@@ -182,6 +201,17 @@ int graph_add_value(graph *g, const char *name);
 int graph_add_constant(graph *g, const char *name, tensor *t);
 /* Gives a value the type, shape and content of `t`, of which it keeps a reference. */
 void graph_set_constant(graph *g, int value, tensor *t);
+/* From now on the value is not to be had, for this reason; the first one counts. */
+cnn_status graph_refuse(graph *g, int value, const cnn_error *why, cnn_error *err);
+/* CNN_OK if the value is to be had, else why not. */
+cnn_status graph_check_value(const graph *g, int value, cnn_error *err);
+/* Refuses what depends on refused values, and removes the nodes that would make it. A choice is
+ * refused by its condition, or by both branches. The graph is sorted. */
+void graph_drop_refused_nodes(graph *g);
+/* Notes a part of the file that is not in the graph; copies its name and op. */
+cnn_status graph_leave_out(graph *g, const char *kind, const char *name, const char *op,
+                           const char *reason, cnn_error *err);
+
 /* Append a value to the graph's inputs or outputs; false when out of memory. */
 bool graph_add_input(graph *g, int value);
 bool graph_add_output(graph *g, int value);
@@ -242,10 +272,15 @@ cnn_status graph_fix_input(graph *g, size_t index, tensor *t, cnn_error *err);
  * cnn_summary_create for NULL), infers all types and shapes and folds constants. The errors name
  * node, operator and the rule that was broken.
  *
+ * What the outputs do not need is not looked at, and of a choice (op_choice) only the branch that
+ * is chosen; CNN_VALUE_NEEDED or CNN_UNSUPPORTED if the condition is not known before the run.
+ *
  * Afterwards nodes that do not lead to a graph output are gone, folded ones too (a graph output may
  * have become a constant), and constants without a use are released. A graph is bound once; after
  * an error it can only be freed.
  */
 cnn_status graph_bind(graph *g, const cnn_shape *input_shapes, cnn_error *err);
+/* The same, but outputs that cannot be computed are removed; an error only if none is left. */
+cnn_status graph_bind_what_can(graph *g, const cnn_shape *input_shapes, cnn_error *err);
 
 #endif

@@ -27,23 +27,49 @@ void cnn_model_free(cnn_model *model) {
 
 /* ---- loading ---- */
 
+static bool makes_marked(const graph_node *node, const bool *marked) {
+    bool makes = false;
+    for (size_t i = 0; i < node->output_count; i++)
+        makes |= node->outputs[i] >= 0 && marked[node->outputs[i]];
+    return makes;
+}
+
+/* Marks the values that the outputs need whichever branches are chosen. */
+static void mark_certain(const graph *g, bool *marked) {
+    for (size_t i = 0; i < g->output_count; i++)
+        marked[g->outputs[i]] = true;
+    for (size_t i = g->node_count; i-- > 0;) {
+        const graph_node *node = g->nodes[i];
+        if (!makes_marked(node, marked)) continue;
+        size_t certain = node->op == &op_choice ? 1 : node->input_count;
+        for (size_t j = 0; j < certain; j++)
+            if (node->inputs[j] >= 0) marked[node->inputs[j]] = true;
+    }
+}
+
 /* Constant nodes are left out: they are weights written in another way. */
+static bool add_outputs(cnn_model *m, size_t *capacity, const graph_node *node) {
+    if (strcmp(node->op->name, "Constant") == 0) return true;
+    if (!cnn_grow((void **)&m->tensors, capacity, m->tensor_count + node->output_count,
+                  sizeof(int)))
+        return false;
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] >= 0) m->tensors[m->tensor_count++] = node->outputs[i];
+    return true;
+}
+
 static bool list_tensors(cnn_model *m) {
     const graph *g = m->graph;
     size_t capacity = 0;
-    if (!cnn_grow((void **)&m->tensors, &capacity, g->input_count, sizeof(int))) return false;
-    for (size_t i = 0; i < g->input_count; i++)
+    bool *marked = calloc(g->value_count + 1, sizeof(*marked));
+    bool ok = marked && cnn_grow((void **)&m->tensors, &capacity, g->input_count, sizeof(int));
+    for (size_t i = 0; ok && i < g->input_count; i++)
         m->tensors[m->tensor_count++] = g->inputs[i];
-    for (size_t i = 0; i < g->node_count; i++) {
-        const graph_node *node = g->nodes[i];
-        if (strcmp(node->op->name, "Constant") == 0) continue;
-        if (!cnn_grow((void **)&m->tensors, &capacity, m->tensor_count + node->output_count,
-                      sizeof(int)))
-            return false;
-        for (size_t o = 0; o < node->output_count; o++)
-            if (node->outputs[o] >= 0) m->tensors[m->tensor_count++] = node->outputs[o];
-    }
-    return true;
+    if (ok) mark_certain(g, marked);
+    for (size_t i = 0; ok && i < g->node_count; i++)
+        if (makes_marked(g->nodes[i], marked)) ok = add_outputs(m, &capacity, g->nodes[i]);
+    free(marked);
+    return ok;
 }
 
 static cnn_status load(cnn_runtime *rt, const void *bytes, size_t size, stored_file *file,
@@ -142,6 +168,20 @@ cnn_tensor_info cnn_model_output(const cnn_model *model, size_t index) {
     return info_of(&model->graph->values[model->graph->outputs[index]]);
 }
 
+cnn_status cnn_model_output_check(const cnn_model *model, size_t index, cnn_error *err) {
+    if (!model) return cnn_fail(err, CNN_INVALID_ARGUMENT, "model must be given");
+    return graph_check_value(model->graph, model->graph->outputs[index], err);
+}
+
+size_t cnn_model_left_out_count(const cnn_model *model) {
+    return model->graph->left_out_count;
+}
+
+cnn_left_out cnn_model_left_out(const cnn_model *model, size_t index) {
+    const graph_left_out *part = &model->graph->left_out[index];
+    return (cnn_left_out){part->kind, part->name, part->op, part->reason};
+}
+
 int cnn_model_opset(const cnn_model *model) {
     return model->graph->opset;
 }
@@ -195,8 +235,11 @@ static cnn_status fix_inputs(graph *g, const cnn_tensor *const *values, cnn_erro
     return status;
 }
 
-static cnn_status bind(const cnn_model *model, const cnn_plan_options *options, bool load,
-                       graph **out, cnn_error *err) {
+typedef cnn_status bind_fn(graph *g, const cnn_shape *input_shapes, cnn_error *err);
+
+/* `load`: large constants, too, which may else stay in their files. */
+static cnn_status bind_with(bind_fn *bind, bool load, const cnn_model *model,
+                            const cnn_plan_options *options, graph **out, cnn_error *err) {
     graph *g;
     cnn_status status = graph_clone(model->graph, &g, err);
     if (status != CNN_OK) return status;
@@ -205,7 +248,7 @@ static cnn_status bind(const cnn_model *model, const cnn_plan_options *options, 
         status = fix_inputs(g, options->input_values, err);
     if (status == CNN_OK && load)
         status = graph_load_constants(g, pool_threads(model->runtime->pool), err);
-    if (status == CNN_OK) status = graph_bind(g, options->input_shapes, err);
+    if (status == CNN_OK) status = bind(g, options->input_shapes, err);
     if (status != CNN_OK) {
         graph_free(g);
         return status;
@@ -216,10 +259,15 @@ static cnn_status bind(const cnn_model *model, const cnn_plan_options *options, 
 
 cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, graph **out,
                       cnn_error *err) {
-    return bind(model, options, true, out, err);
+    return bind_with(graph_bind, true, model, options, out, err);
 }
 
 cnn_status model_bind_shapes(const cnn_model *model, const cnn_plan_options *options, graph **out,
                              cnn_error *err) {
-    return bind(model, options, false, out, err);
+    return bind_with(graph_bind, false, model, options, out, err);
+}
+
+cnn_status model_bind_what_can(const cnn_model *model, const cnn_plan_options *options, graph **out,
+                               cnn_error *err) {
+    return bind_with(graph_bind_what_can, true, model, options, out, err);
 }

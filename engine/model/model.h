@@ -28,5 +28,8 @@ cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, g
  */
 cnn_status model_bind_shapes(const cnn_model *model, const cnn_plan_options *options, graph **out,
                              cnn_error *err);
+/* As model_bind, without outputs that cannot be computed, as long as there are others. */
+cnn_status model_bind_what_can(const cnn_model *model, const cnn_plan_options *options, graph **out,
+                               cnn_error *err);
 
 #endif

@@ -89,7 +89,7 @@ cnn_status cnn_summary_create(const cnn_model *model, const cnn_shape *input_sha
     graph *g;
     if (!model || !out) return cnn_fail(err, CNN_INVALID_ARGUMENT, "model and out must be given");
     cnn_status status =
-        model_bind(model, &(cnn_plan_options){.input_shapes = input_shapes}, &g, err);
+        model_bind_what_can(model, &(cnn_plan_options){.input_shapes = input_shapes}, &g, err);
     if (status != CNN_OK) return status;
     s.bound = g;
     s.counted = calloc(g->value_count + 1, sizeof(*s.counted));

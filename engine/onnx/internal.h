@@ -21,6 +21,7 @@ typedef struct onnx_source {
     char *external_location;    /* of `external`, as the model names it */
     stored_file *external;      /* the last one that was opened; NULL: none */
     size_t external_count;      /* of files opened; beyond ONNX_MAX_KEPT_FILES none is kept */
+    bool shared;                /* messages are read more than once: nothing is taken out of them */
 } onnx_source;
 
 /* Elements cut out of the model's bytes; of none, `bytes` is 0. */
@@ -28,10 +29,13 @@ typedef struct onnx_payload {
     size_t offset, bytes;
 } onnx_payload;
 
-/* unpack.c: the bytes of a message as protobuf-c's structs. Large buffers in them are CNN_ALIGN-
- * aligned and from malloc, so that they can be taken over by tensors. */
+/* unpack.c: what reading a file of that size may allocate, see onnx.h. */
+size_t onnx_budget(size_t size);
+/* The bytes of a message as protobuf-c's structs; what that allocates is taken off *budget. Large
+ * buffers in them are CNN_ALIGN-aligned and from malloc, so that they can be taken over by tensors.
+ */
 cnn_status onnx_unpack(const ProtobufCMessageDescriptor *type, const void *bytes, size_t size,
-                       ProtobufCMessage **out, cnn_error *err);
+                       size_t *budget, ProtobufCMessage **out, cnn_error *err);
 void onnx_unpack_free(ProtobufCMessage *message); /* accepts NULL */
 
 /* False if the number that starts at *at does not end before `size`. */
@@ -67,15 +71,20 @@ void onnx_external_close(onnx_source *source);
 cnn_status onnx_attribute(onnx_source *source, Onnx__AttributeProto *proto, const char *label,
                           attr *out, cnn_error *err);
 
-/* names.c: value numbers by name, in constant time each. */
+/* names.c: numbers by name, in constant time each. */
+typedef struct names_slot {
+    const char *name; /* NULL: free */
+    int number;
+} names_slot;
+
 typedef struct names {
-    int *slots; /* value number + 1; 0: free */
+    names_slot *slots;
     size_t capacity, used;
 } names;
 
-int names_find(const names *n, const graph *g, const char *name); /* -1: none */
-/* The value's name must not be in yet; false when out of memory. */
-bool names_add(names *n, const graph *g, int value);
+bool names_find(const names *n, const char *name, int *number); /* false: there is none */
+/* The name must not be in yet, and outlive the table; false when out of memory. */
+bool names_add(names *n, const char *name, int number);
 void names_free(names *n);
 
 /* A protobuf string, which is NULL where the file leaves it out. */

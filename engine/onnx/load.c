@@ -2,53 +2,51 @@
  * ModelProto -> graph.
  *
  * In this order, because each step looks up what the one before declared: operator set versions,
- * initializers, inputs, nodes with their outputs, then the nodes' inputs (so that a file whose
- * nodes are not sorted works too), the graph's outputs, the sort.
+ * the names of initializers, inputs and what nodes make, the graph's outputs; then what the outputs
+ * need, from them back (need.c), so that nodes may stand in any order; the sort. What cannot be
+ * read is an error only if no output can be computed without it, see loader.h; parts that the graph
+ * does without are listed in it (graph_left_out).
  *
  * An initializer that is also a graph input (usual before IR version 4) counts as an initializer:
  * it cannot be fed. Nodes that depend on constants alone are computed right away; their results are
- * constants of the graph. Types of intermediate values are not read; graph_bind infers them. Not
- * read at all: metadata, training information, quantisation annotations. Refused where the graph
- * needs them: functions, sparse tensors, graphs as attributes, tensors of strings.
+ * constants of the graph, and choices that follow from them are made. Types of intermediate values
+ * are not read; graph_bind infers them. Not read at all: metadata, training information,
+ * quantisation annotations. Refused where an output needs them: sparse tensors, loops, graphs as
+ * attributes of anything but If, tensors of strings, sequences.
  */
-#include "onnx/internal.h"
-#include "ops/op.h"
+#include "onnx/loader.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct loader {
-    Onnx__ModelProto *model;
-    Onnx__GraphProto *proto;
-    onnx_skeleton skeleton; /* empty: the message holds everything */
-    onnx_source source;
-    graph *g;
-    names names;
-    cnn_error *err;
-} loader;
-
 /* ---- the file as a whole ---- */
 
-static bool is_default_domain(const char *domain) {
-    return domain[0] == '\0' || strcmp(domain, "ai.onnx") == 0;
+/* The version of ONNX' own operator set in a list, or `version` if that is higher. */
+static int64_t highest_version(Onnx__OperatorSetIdProto *const *sets, size_t count,
+                               int64_t version) {
+    for (size_t i = 0; i < count; i++)
+        if (loader_is_default_domain(onnx_text(sets[i]->domain)))
+            version = MAX(version, sets[i]->version);
+    return version;
 }
 
-/* Version of a domain's operator set; 0 if the model does not import it. */
-static int64_t imported_version(const loader *l, const char *domain) {
-    for (size_t i = 0; i < l->model->n_opset_import; i++) {
-        const Onnx__OperatorSetIdProto *set = l->model->opset_import[i];
-        const char *name = onnx_text(set->domain);
-        if (strcmp(name, domain) == 0 || (is_default_domain(name) && is_default_domain(domain)))
-            return set->version;
-    }
-    return 0;
+/* A model that only calls functions may leave the import to them. */
+static int64_t opset_of(const Onnx__ModelProto *m) {
+    int64_t version = 0;
+    /* Before IR version 3 there were no imports: version 1. */
+    if (m->n_opset_import == 0) return 1;
+    for (size_t i = 0; i < m->n_opset_import; i++)
+        if (loader_is_default_domain(onnx_text(m->opset_import[i]->domain)))
+            return m->opset_import[i]->version;
+    for (size_t i = 0; i < m->n_functions; i++)
+        version = highest_version(m->functions[i]->opset_import, m->functions[i]->n_opset_import,
+                                  version);
+    return version;
 }
 
 static cnn_status check_opset(loader *l) {
-    /* Before IR version 3 there were no imports: version 1. */
-    int64_t version = l->model->n_opset_import ? imported_version(l, "") : 1;
+    int64_t version = opset_of(l->model);
     if (version == 0 && l->proto->n_node > 0)
         return cnn_fail(l->err, CNN_INVALID_MODEL,
                         "the model imports no operator set of ONNX' own");
@@ -75,71 +73,27 @@ static cnn_status check_file(loader *l) {
         return cnn_fail(l->err, CNN_LIMIT,
                         "the graph has %zu inputs and %zu outputs, at most %d are supported",
                         l->proto->n_input, l->proto->n_output, GRAPH_MAX_PORTS);
-    if (l->proto->n_sparse_initializer > 0)
-        return cnn_fail(l->err, CNN_UNSUPPORTED, "sparse initializers are not supported");
+    if (l->skeleton.bytes && l->skeleton.count != l->proto->n_initializer)
+        return cnn_fail(l->err, CNN_INVALID_MODEL, "the file is damaged: %zu initializers are %zu",
+                        l->skeleton.count, l->proto->n_initializer);
     return check_opset(l);
 }
 
-/* ---- names ---- */
-
-/* `what` and `name` in messages. */
-static const char *label_of(onnx_label label, const char *what, const char *name) {
-    snprintf(label, sizeof(onnx_label), "%s '%.100s'", what, name);
-    return label;
-}
-
-static cnn_status check_name(loader *l, const char *what, const char *name) {
-    size_t length = strlen(name);
-    onnx_label label;
-    if (length > GRAPH_MAX_NAME_BYTES)
-        return cnn_fail(l->err, CNN_LIMIT, "%s: a name of %zu bytes, at most %d are supported",
-                        label_of(label, what, name), length, GRAPH_MAX_NAME_BYTES);
-    if (!cnn_utf8_valid(name, length))
-        return cnn_fail(l->err, CNN_INVALID_MODEL, "%s: the name is not UTF-8",
-                        label_of(label, what, name));
-    return CNN_OK;
-}
-
-/* Adds a value under a name that must be new. */
-static cnn_status declare(loader *l, const char *what, const char *name, int *out) {
-    cnn_status status = check_name(l, what, name);
+static cnn_status open_root(loader *l) {
+    scope *root = NULL;
+    cnn_status status = functions_index(l);
+    if (status == CNN_OK)
+        status = scope_create(l, NULL, l->proto->node, l->proto->n_node, &root, l->err);
     if (status != CNN_OK) return status;
-    if (name[0] == '\0')
-        return cnn_fail(l->err, CNN_INVALID_MODEL, "the graph has an %s without a name", what);
-    if (names_find(&l->names, l->g, name) >= 0)
-        return cnn_fail(l->err, CNN_INVALID_MODEL, "%s '%.100s': the name is taken already", what,
-                        name);
-    int value = graph_add_value(l->g, name);
-    if (value < 0 || !names_add(&l->names, l->g, value))
-        return cnn_fail_memory(l->err, strlen(name) + sizeof(graph_value));
-    *out = value;
-    return CNN_OK;
+    root->graph = l->proto;
+    return scope_declare_initializers(l, root, l->err);
 }
 
-/* ---- initializers, inputs, outputs ---- */
-
-static cnn_status add_initializers(loader *l) {
-    cnn_status status = CNN_OK;
-    const onnx_skeleton *s = &l->skeleton;
-    if (s->bytes && s->count != l->proto->n_initializer)
-        return cnn_fail(l->err, CNN_INVALID_MODEL, "the file is damaged: %zu initializers are %zu",
-                        s->count, l->proto->n_initializer);
-    for (size_t i = 0; status == CNN_OK && i < l->proto->n_initializer; i++) {
-        Onnx__TensorProto *proto = l->proto->initializer[i];
-        const char *name = onnx_text(proto->name);
-        onnx_label label;
-        onnx_payload cut = s->bytes ? s->payloads[i] : (onnx_payload){0};
-        int value = -1;
-        tensor *t = NULL;
-        status = declare(l, "initializer", name, &value);
-        if (status == CNN_OK)
-            status = onnx_tensor(&l->source, proto, cut, label_of(label, "initializer", name), &t,
-                                 l->err);
-        if (status == CNN_OK) graph_set_constant(l->g, value, t);
-        tensor_unref(t);
-    }
-    return status;
+static scope *root_of(const loader *l) {
+    return l->scopes[0];
 }
+
+/* ---- inputs and outputs ---- */
 
 /* An extent of a declared shape: -1 where it is symbolic, which some exporters write so. */
 static int64_t extent_of(const Onnx__TensorShapeProto__Dimension *dim) {
@@ -147,20 +101,20 @@ static int64_t extent_of(const Onnx__TensorShapeProto__Dimension *dim) {
 }
 
 /* Type and shape as far as the file declares them. */
-static cnn_status read_type(loader *l, const Onnx__ValueInfoProto *info, const char *label,
-                            graph_value *v) {
+static cnn_status read_type(const Onnx__ValueInfoProto *info, const char *label, graph_value *v,
+                            cnn_error *err) {
     const Onnx__TypeProto__TensorTypeProto *type = info->type ? info->type->tensor_type : NULL;
     if (!type) return CNN_OK;
-    cnn_status status = onnx_dtype(type->elem_type, label, &v->dtype, l->err);
+    cnn_status status = onnx_dtype(type->elem_type, label, &v->dtype, err);
     if (status != CNN_OK || !type->shape) return status;
     if (type->shape->n_dim > CNN_MAX_RANK)
-        return cnn_fail(l->err, CNN_LIMIT, "%s: %zu dimensions, at most %d are supported", label,
+        return cnn_fail(err, CNN_LIMIT, "%s: %zu dimensions, at most %d are supported", label,
                         type->shape->n_dim, CNN_MAX_RANK);
     cnn_shape shape = {.rank = (int)type->shape->n_dim};
     for (int i = 0; i < shape.rank; i++) {
         shape.dims[i] = extent_of(type->shape->dim[i]);
         if (shape.dims[i] > GRAPH_MAX_EXTENT)
-            return cnn_fail(l->err, CNN_LIMIT, "%s: extent %" PRId64 " of axis %d is above %lld",
+            return cnn_fail(err, CNN_LIMIT, "%s: extent %" PRId64 " of axis %d is above %lld",
                             label, shape.dims[i], i, (long long)GRAPH_MAX_EXTENT);
     }
     v->shape = shape;
@@ -171,30 +125,19 @@ static cnn_status read_type(loader *l, const Onnx__ValueInfoProto *info, const c
 static cnn_status add_input(loader *l, const Onnx__ValueInfoProto *info) {
     const char *name = onnx_text(info->name);
     onnx_label label;
-    int value = names_find(&l->names, l->g, name);
-    if (value >= 0 && l->g->values[value].constant)
+    cnn_error why;
+    int value;
+    if (names_find(&root_of(l)->values, name, &value) && l->makers[value].initializer >= 0)
         return CNN_OK; /* an initializer's default, which is taken as final */
-    cnn_status status = declare(l, "input", name, &value);
+    cnn_status status = scope_declare(l, root_of(l), "input", name, &value, l->err);
     if (status != CNN_OK) return status;
-    label_of(label, "input", name);
-    status = read_type(l, info, label, &l->g->values[value]);
-    if (status == CNN_OK && l->g->values[value].dtype == 0)
-        status = cnn_fail(l->err, CNN_UNSUPPORTED, "%s: it is no tensor", label);
-    if (status == CNN_OK && !graph_add_input(l->g, value))
-        status = cnn_fail_memory(l->err, sizeof(int));
-    return status;
-}
-
-static cnn_status add_output(loader *l, const Onnx__ValueInfoProto *info) {
-    const char *name = onnx_text(info->name);
-    onnx_label label;
-    label_of(label, "output", name);
-    int value = names_find(&l->names, l->g, name);
-    if (value < 0) return cnn_fail(l->err, CNN_INVALID_MODEL, "%s: no node makes it", label);
+    loader_label(label, "input", name);
     graph_value *v = &l->g->values[value];
-    cnn_status status = CNN_OK;
-    if (v->producer >= 0) status = read_type(l, info, label, v);
-    if (status == CNN_OK && !graph_add_output(l->g, value))
+    status = read_type(info, label, v, &why);
+    if (status == CNN_OK && v->dtype == 0)
+        status = cnn_fail(&why, CNN_UNSUPPORTED, "%s: it is no tensor", label);
+    if (status != CNN_OK) status = graph_refuse(l->g, value, &why, l->err);
+    if (status == CNN_OK && !graph_add_input(l->g, value))
         status = cnn_fail_memory(l->err, sizeof(int));
     return status;
 }
@@ -203,6 +146,23 @@ static cnn_status add_inputs(loader *l) {
     cnn_status status = CNN_OK;
     for (size_t i = 0; status == CNN_OK && i < l->proto->n_input; i++)
         status = add_input(l, l->proto->input[i]);
+    return status == CNN_OK ? scope_declare_nodes(l, root_of(l), l->err) : status;
+}
+
+static cnn_status add_output(loader *l, const Onnx__ValueInfoProto *info) {
+    const char *name = onnx_text(info->name);
+    onnx_label label;
+    cnn_error why;
+    int value;
+    loader_label(label, "output", name);
+    if (!names_find(&root_of(l)->values, name, &value))
+        return cnn_fail(l->err, CNN_INVALID_MODEL, "%s: no node makes it", label);
+    cnn_status status = CNN_OK;
+    if (l->makers[value].node >= 0 && read_type(info, label, &l->g->values[value], &why) != CNN_OK)
+        status = graph_refuse(l->g, value, &why, l->err);
+    if (status == CNN_OK) status = loader_need(l, value, l->err);
+    if (status == CNN_OK && !graph_add_output(l->g, value))
+        status = cnn_fail_memory(l->err, sizeof(int));
     return status;
 }
 
@@ -215,196 +175,157 @@ static cnn_status add_outputs(loader *l) {
 
 /* ---- nodes ---- */
 
-/* What is supported instead, as the end of a sentence; returns `text`. */
-static const char *nearest_text(const char *domain, const char *op, char *text, size_t size) {
-    const op_def *near = op_nearest(op);
-    int first, last;
-    text[0] = '\0';
-    if (!near) return text;
-    bool at_home = strcmp(near->domain, domain) == 0;
-    if (!at_home)
-        snprintf(text, size, "; there is %s of domain %s", near->name,
-                 *near->domain ? near->domain : "ai.onnx");
-    else if (strcmp(near->name, op) != 0)
-        snprintf(text, size, "; there is %s", near->name);
-    else if (op_versions(near, &first, &last), last > 0)
-        snprintf(text, size, "; versions %d to %d are", first, last);
-    else
-        snprintf(text, size, "; version %d and later ones are", first);
-    return text;
-}
-
-static cnn_status fail_unknown_operator(loader *l, const Onnx__NodeProto *p, const char *label,
-                                        int64_t version) {
-    const char *op = onnx_text(p->op_type), *domain = onnx_text(p->domain);
-    for (size_t i = 0; i < l->model->n_functions; i++)
-        if (strcmp(onnx_text(l->model->functions[i]->name), op) == 0 &&
-            strcmp(onnx_text(l->model->functions[i]->domain), domain) == 0)
-            return cnn_fail(l->err, CNN_UNSUPPORTED,
-                            "%s: '%.60s' is a function of the model, which is not supported", label,
-                            op);
-    bool own = is_default_domain(domain);
-    if (version == 0 && !own)
-        return cnn_fail(l->err, CNN_INVALID_MODEL,
-                        "%s: operator %.60s is of domain %.60s, which the model does not import",
-                        label, op, domain);
-    char nearest[120];
-    return cnn_fail(l->err, CNN_UNSUPPORTED,
-                    "%s: operator %.60s of domain %.60s is not supported in version %" PRId64
-                    " of its operator set%s",
-                    label, op, own ? "ai.onnx" : domain, version,
-                    nearest_text(own ? "" : domain, op, nearest, sizeof(nearest)));
-}
-
-static cnn_status find_operator(loader *l, const Onnx__NodeProto *p, const char *label,
-                                const op_def **out) {
-    const char *domain = onnx_text(p->domain);
-    int64_t version = is_default_domain(domain) ? l->g->opset : imported_version(l, domain);
-    bool sane = version >= 0 && version <= INT32_MAX;
-    const op_def *op = sane ? op_find(domain, onnx_text(p->op_type), (int)version) : NULL;
-    if (!op) return fail_unknown_operator(l, p, label, version);
-    *out = op;
-    return CNN_OK;
-}
-
-/* Length of a list of names without the absent ones at its end. */
-static size_t trimmed(char *const *list, size_t count) {
-    while (count > 0 && onnx_text(list[count - 1])[0] == '\0')
-        count--;
-    return count;
-}
-
-/* Whether a list has `min` to `max` entries, the first `min` of them present. */
-static cnn_status check_count(loader *l, const char *label, const op_def *op, const char *what,
-                              char *const *list, size_t count, int min, int max) {
-    max = MIN(max, GRAPH_MAX_NODE_ARGS);
-    if (count > GRAPH_MAX_NODE_ARGS)
-        return cnn_fail(l->err, CNN_LIMIT, "%s: %zu %ss, at most %d are supported", label, count,
-                        what, GRAPH_MAX_NODE_ARGS);
-    if (count < (size_t)min || count > (size_t)max)
-        return cnn_fail(l->err, CNN_INVALID_MODEL, "%s: %s takes %d to %d %ss, the node has %zu",
-                        label, op->name, min, max, what, count);
-    for (int i = 0; i < min; i++)
-        if (onnx_text(list[i])[0] == '\0')
-            return cnn_fail(l->err, CNN_INVALID_MODEL, "%s: %s needs its %s %d", label, op->name,
-                            what, i);
-    return CNN_OK;
-}
-
-static cnn_status add_attributes(loader *l, const Onnx__NodeProto *p, const char *label,
-                                 graph_node *node) {
-    if (p->n_attribute > GRAPH_MAX_NODE_ATTRS)
-        return cnn_fail(l->err, CNN_LIMIT, "%s: %zu attributes, at most %d are supported", label,
-                        p->n_attribute, GRAPH_MAX_NODE_ATTRS);
-    node->attrs = calloc(MAX(p->n_attribute, 1), sizeof *node->attrs);
-    if (!node->attrs) return cnn_fail_memory(l->err, p->n_attribute * sizeof *node->attrs);
-    for (size_t i = 0; i < p->n_attribute; i++) {
-        const char *name = onnx_text(p->attribute[i]->name);
-        if (graph_attr(node, name))
-            return cnn_fail(l->err, CNN_INVALID_MODEL, "%s: attribute %.100s stands there twice",
-                            label, name);
-        cnn_status status =
-            onnx_attribute(&l->source, p->attribute[i], label, &node->attrs[i], l->err);
-        if (status != CNN_OK) return status;
-        node->attr_count++;
-    }
-    return CNN_OK;
-}
-
-static cnn_status add_node_outputs(loader *l, const Onnx__NodeProto *p, graph_node *node) {
+/* Moves what has been made to the graph, in the order of the file; what is within a node comes
+ * before it. */
+static cnn_status emit(loader *l, scope *s) {
     cnn_status status = CNN_OK;
-    for (size_t i = 0; status == CNN_OK && i < node->output_count; i++)
-        if (onnx_text(p->output[i])[0] != '\0')
-            status = declare(l, "output", p->output[i], &node->outputs[i]);
+    for (size_t i = 0; status == CNN_OK && i < s->node_count; i++) {
+        part *p = &s->parts[i];
+        for (int j = 0; status == CNN_OK && j < 2; j++)
+            if (p->inner[j]) status = emit(l, p->inner[j]);
+        for (size_t j = 0; status == CNN_OK && j < p->made_count; j++) {
+            if (!graph_add_node(l->g, p->made[j])) status = cnn_fail_memory(l->err, sizeof(p));
+            if (status == CNN_OK) p->made[j] = NULL;
+        }
+    }
     return status;
 }
 
-/* "node 'conv1'", "node of output 'x'" or "node 17", whatever the file gives. */
-static const char *node_label(onnx_label label, const Onnx__NodeProto *p, size_t index) {
-    const char *first = p->n_output ? onnx_text(p->output[0]) : "";
-    if (onnx_text(p->name)[0] != '\0') return label_of(label, "node", p->name);
-    if (first[0] != '\0') return label_of(label, "node of output", first);
-    snprintf(label, sizeof(onnx_label), "node %zu", index);
-    return label;
+static cnn_status read_nodes(loader *l) {
+    cnn_status status = loader_supply(l);
+    if (status == CNN_OK) status = emit(l, root_of(l));
+    return status == CNN_OK ? graph_sort(l->g, l->err) : status;
 }
 
-/* Everything about a node but its inputs' values. */
-static cnn_status build_node(loader *l, const Onnx__NodeProto *p, const char *label,
-                             graph_node **out) {
-    const op_def *op = NULL;
-    size_t inputs = trimmed(p->input, p->n_input), outputs = trimmed(p->output, p->n_output);
-    graph_node *node = NULL;
-    cnn_status status = check_name(l, "node", onnx_text(p->name));
-    if (status == CNN_OK) status = find_operator(l, p, label, &op);
-    if (status == CNN_OK)
-        status =
-            check_count(l, label, op, "input", p->input, inputs, op->min_inputs, op->max_inputs);
-    if (status == CNN_OK)
-        status = check_count(l, label, op, "output", p->output, outputs, op->min_outputs,
-                             op->max_outputs);
-    if (status != CNN_OK) return status;
-    if (!(node = graph_node_create(op, onnx_text(p->name), inputs, outputs)))
-        return cnn_fail_memory(l->err, sizeof *node);
-    status = add_attributes(l, p, label, node);
-    if (status == CNN_OK) status = add_node_outputs(l, p, node);
-    if (status != CNN_OK) {
-        graph_node_free(node);
-        return status;
-    }
-    *out = node;
+/* ---- what is left out ---- */
+
+static const char *const unneeded = "no output that can be computed needs it";
+
+/* Drops what only outputs need that cannot be computed; an error if that is all of them. */
+static cnn_status drop_refused(loader *l) {
+    graph *g = l->g;
+    size_t left = 0;
+    graph_drop_refused_nodes(g);
+    for (size_t i = 0; i < g->output_count; i++)
+        left += g->values[g->outputs[i]].refusal < 0;
+    if (left == 0) return graph_check_value(g, g->outputs[0], l->err);
+    for (size_t i = 0; i < g->value_count; i++)
+        l->makers[i].dropped |= g->values[i].producer >= 0;
+    graph_drop_dead_nodes(g);
+    for (size_t i = 0; i < g->value_count; i++)
+        l->makers[i].dropped &= g->values[i].producer < 0;
     return CNN_OK;
 }
 
-static cnn_status add_nodes(loader *l) {
-    for (size_t i = 0; i < l->proto->n_node; i++) {
-        onnx_label label;
-        graph_node *node = NULL;
-        cnn_status status =
-            build_node(l, l->proto->node[i], node_label(label, l->proto->node[i], i), &node);
-        if (status != CNN_OK) return status;
-        if (!graph_add_node(l->g, node)) {
-            graph_node_free(node);
-            return cnn_fail_memory(l->err, sizeof node);
-        }
-    }
-    return CNN_OK;
+/* Why a value is not in the graph; NULL: it is, or was until it was folded. */
+static const char *reason_of(const loader *l, int value) {
+    int refusal = l->g->values[value].refusal;
+    if (refusal >= 0) return l->g->refusals[refusal].message;
+    return !l->makers[value].needed || l->makers[value].dropped ? unneeded : NULL;
 }
 
-static cnn_status connect_node(loader *l, const Onnx__NodeProto *p, size_t index) {
-    graph_node *node = l->g->nodes[index];
-    onnx_label label;
-    for (size_t i = 0; i < node->input_count; i++) {
-        const char *name = onnx_text(p->input[i]);
-        if (name[0] == '\0') continue;
-        node->inputs[i] = names_find(&l->names, l->g, name);
-        if (node->inputs[i] < 0)
-            return cnn_fail(l->err, CNN_INVALID_MODEL,
-                            "%s: input '%.100s' is no initializer, graph input or output of a node",
-                            node_label(label, p, index), name);
-    }
-    return CNN_OK;
+/* Of what is left out names have not been checked. */
+static const char *printable(const char *name) {
+    size_t length = strlen(name);
+    return length <= GRAPH_MAX_NAME_BYTES && cnn_utf8_valid(name, length) ? name : "?";
 }
 
-static cnn_status connect_nodes(loader *l) {
+static cnn_status list_node(loader *l, size_t index) {
+    const scope *s = root_of(l);
+    const Onnx__NodeProto *p = s->nodes[index];
+    const char *reason = NULL, *first = "";
+    for (size_t i = 0; i < p->n_output; i++) {
+        int value;
+        if (!names_find(&s->values, onnx_text(p->output[i]), &value)) continue;
+        const char *why = reason_of(l, value);
+        if (!why) return CNN_OK;
+        if (!reason || reason == unneeded) reason = why;
+        if (*first == '\0') first = p->output[i];
+    }
+    const char *name = onnx_text(p->name);
+    return graph_leave_out(l->g, "node", printable(*name ? name : first),
+                           printable(onnx_text(p->op_type)), reason ? reason : unneeded, l->err);
+}
+
+/* Before constants are folded and released. */
+static cnn_status list_initializers(loader *l) {
     cnn_status status = CNN_OK;
-    for (size_t i = 0; status == CNN_OK && i < l->proto->n_node; i++)
-        status = connect_node(l, l->proto->node[i], i);
+    for (size_t i = 0; status == CNN_OK && i < l->g->value_count; i++) {
+        const graph_value *v = &l->g->values[i];
+        const maker *m = &l->makers[i];
+        if (m->initializer < 0 || m->scope != root_of(l) || v->uses > 0) continue;
+        const char *reason = reason_of(l, (int)i);
+        status =
+            graph_leave_out(l->g, "initializer", v->name, "", reason ? reason : unneeded, l->err);
+    }
+    return status;
+}
+
+/* Values that some node of the file names as its input. */
+static bool *mark_named(const loader *l) {
+    const scope *s = root_of(l);
+    bool *named = calloc(l->g->value_count + 1, sizeof *named);
+    for (size_t i = 0; named && i < s->node_count; i++)
+        for (size_t j = 0; j < s->nodes[i]->n_input; j++) {
+            int value;
+            if (names_find(&s->values, onnx_text(s->nodes[i]->input[j]), &value))
+                named[value] = true;
+        }
+    return named;
+}
+
+/* An input stays that nothing takes, as callers feed what the file declares; but not one that is
+ * taken only by what is left out. */
+static cnn_status drop_inputs(loader *l) {
+    graph *g = l->g;
+    bool *named = mark_named(l);
+    cnn_status status = named ? CNN_OK : cnn_fail_memory(l->err, g->value_count);
+    size_t kept = 0;
+    for (size_t i = 0; status == CNN_OK && i < g->input_count; i++) {
+        const graph_value *v = &g->values[g->inputs[i]];
+        if (v->refusal < 0 && (v->uses > 0 || !named[g->inputs[i]])) {
+            g->inputs[kept++] = g->inputs[i];
+            continue;
+        }
+        const char *reason = reason_of(l, g->inputs[i]);
+        status = graph_leave_out(g, "input", v->name, "", reason ? reason : unneeded, l->err);
+    }
+    if (status == CNN_OK) g->input_count = kept;
+    free(named);
+    return status;
+}
+
+static cnn_status list_left_out(loader *l) {
+    cnn_status status = CNN_OK;
+    for (size_t i = 0; status == CNN_OK && i < l->g->output_count; i++) {
+        const graph_value *v = &l->g->values[l->g->outputs[i]];
+        if (v->refusal >= 0)
+            status = graph_leave_out(l->g, "output", v->name, "",
+                                     l->g->refusals[v->refusal].message, l->err);
+    }
+    for (size_t i = 0; status == CNN_OK && i < root_of(l)->node_count; i++)
+        status = list_node(l, i);
     return status;
 }
 
 /* ---- */
 
 static cnn_status finish(loader *l) {
-    cnn_status status = graph_sort(l->g, l->err);
+    graph *g = l->g;
+    cnn_status status = drop_refused(l);
+    if (status == CNN_OK) status = list_initializers(l);
     if (status != CNN_OK) return status;
-    /* Plans then find casts of weights and the like as constants. */
-    status = graph_fold_constants(l->g, l->err);
-    if (status != CNN_OK) return status;
-    for (size_t i = 0; i < l->g->node_count; i++)
-        l->g->nodes[i]->origin = (int)i;
-    graph_update_uses(l->g);
-    graph_drop_unused_constants(l->g);
-    return CNN_OK;
+    graph_drop_unused_constants(g);
+    /* Plans then find casts of weights and the like as constants, and fewer choices. */
+    status = graph_fold_constants(g, l->err);
+    if (status == CNN_OK) status = drop_refused(l);
+    if (status == CNN_OK) status = drop_inputs(l);
+    if (status == CNN_OK) status = list_left_out(l);
+    for (size_t i = 0; i < g->node_count; i++)
+        g->nodes[i]->origin = (int)i;
+    graph_update_uses(g);
+    graph_drop_unused_constants(g);
+    return status;
 }
 
 /* The message, without what the skeleton leaves out. */
@@ -414,13 +335,33 @@ static cnn_status unpack(loader *l, size_t size, ProtobufCMessage **out) {
         bytes = l->skeleton.bytes;
         size = l->skeleton.size;
     }
-    return onnx_unpack(&onnx__model_proto__descriptor, bytes, size, out, l->err);
+    l->budget = onnx_budget(size);
+    return onnx_unpack(&onnx__model_proto__descriptor, bytes, size, &l->budget, out, l->err);
+}
+
+static void release(loader *l) {
+    for (size_t i = 0; i < l->scope_count; i++)
+        scope_free(l->scopes[i]);
+    for (size_t i = 0; i < l->message_count; i++)
+        onnx_unpack_free(l->messages[i]);
+    for (size_t i = 0; l->keys && i < l->model->n_functions; i++)
+        free(l->keys[i]);
+    free(l->scopes);
+    free(l->messages);
+    free(l->keys);
+    free(l->makers);
+    free(l->needed);
+    names_free(&l->taken);
+    names_free(&l->functions);
+    onnx_external_close(&l->source);
+    onnx_skeleton_free(&l->skeleton);
+    onnx_unpack_free(l->model ? &l->model->base : NULL);
 }
 
 cnn_status onnx_load(const void *bytes, size_t size, stored_file *file, const char *directory,
                      graph **out, cnn_error *err) {
-    static cnn_status (*const steps[])(loader *) = {
-        check_file, add_initializers, add_inputs, add_nodes, connect_nodes, add_outputs, finish};
+    static cnn_status (*const steps[])(loader *) = {check_file,  open_root,  add_inputs,
+                                                    add_outputs, read_nodes, finish};
     loader l = {.source = {.directory = directory,
                            .bytes_left = ONNX_MAX_EXTERNAL_BYTES,
                            .bytes = bytes,
@@ -432,10 +373,7 @@ cnn_status onnx_load(const void *bytes, size_t size, stored_file *file, const ch
     if (status == CNN_OK && !(l.g = graph_create())) status = cnn_fail_memory(err, sizeof *l.g);
     for (size_t i = 0; status == CNN_OK && i < ARRAY_LENGTH(steps); i++)
         status = steps[i](&l);
-    names_free(&l.names);
-    onnx_external_close(&l.source);
-    onnx_skeleton_free(&l.skeleton);
-    onnx_unpack_free(message);
+    release(&l);
     if (status != CNN_OK) {
         graph_free(l.g);
         return status;

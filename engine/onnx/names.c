@@ -12,30 +12,32 @@ static size_t hash(const char *name) {
 }
 
 /* The slot that holds `name`, or the free one where it belongs. */
-static int *slot_of(const names *n, const graph *g, const char *name) {
+static names_slot *slot_of(const names *n, const char *name) {
     size_t mask = n->capacity - 1;
     for (size_t i = hash(name) & mask;; i = (i + 1) & mask)
-        if (n->slots[i] == 0 || strcmp(g->values[n->slots[i] - 1].name, name) == 0)
-            return &n->slots[i];
+        if (!n->slots[i].name || strcmp(n->slots[i].name, name) == 0) return &n->slots[i];
 }
 
-static bool grow(names *n, const graph *g) {
-    names bigger = {.capacity = n->capacity ? n->capacity * 2 : 64, .used = n->used};
+static bool grow(names *n) {
+    names bigger = {.capacity = n->capacity ? n->capacity * 2 : 16, .used = n->used};
     if (!(bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots))) return false;
     for (size_t i = 0; i < n->capacity; i++)
-        if (n->slots[i] != 0) *slot_of(&bigger, g, g->values[n->slots[i] - 1].name) = n->slots[i];
+        if (n->slots[i].name) *slot_of(&bigger, n->slots[i].name) = n->slots[i];
     free(n->slots);
     *n = bigger;
     return true;
 }
 
-int names_find(const names *n, const graph *g, const char *name) {
-    return n->capacity ? *slot_of(n, g, name) - 1 : -1;
+bool names_find(const names *n, const char *name, int *number) {
+    const names_slot *slot = n->capacity ? slot_of(n, name) : NULL;
+    if (!slot || !slot->name) return false;
+    *number = slot->number;
+    return true;
 }
 
-bool names_add(names *n, const graph *g, int value) {
-    if (n->used >= n->capacity / 2 && !grow(n, g)) return false;
-    *slot_of(n, g, g->values[value].name) = value + 1;
+bool names_add(names *n, const char *name, int number) {
+    if (n->used >= n->capacity / 2 && !grow(n)) return false;
+    *slot_of(n, name) = (names_slot){name, number};
     n->used++;
     return true;
 }

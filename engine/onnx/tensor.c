@@ -80,11 +80,11 @@ static void *peek(const stored *s) {
     return data;
 }
 
-/* Takes the buffer out of the message if a tensor can own it, else makes a copy; NULL: no memory.
- */
-static void *take(const stored *s, size_t bytes) {
+/* Takes the buffer out of the message if a tensor can own it and nobody else reads it, else makes a
+ * copy; NULL: no memory. */
+static void *take(const stored *s, bool shared, size_t bytes) {
     void *data = peek(s), *none = NULL;
-    if (data && (uintptr_t)data % CNN_ALIGN == 0) {
+    if (data && !shared && (uintptr_t)data % CNN_ALIGN == 0) {
         memcpy(s->slot, &none, sizeof none);
         return data;
     }
@@ -124,8 +124,9 @@ static cnn_status fail_count(const char *label, size_t wanted, const char *what,
 }
 
 /* A buffer of `bytes` with the elements that stand in the message. */
-static cnn_status read_elements(Onnx__TensorProto *p, cnn_dtype dtype, const char *label,
-                                size_t elements, size_t bytes, void **out, cnn_error *err) {
+static cnn_status read_elements(Onnx__TensorProto *p, bool shared, cnn_dtype dtype,
+                                const char *label, size_t elements, size_t bytes, void **out,
+                                cnn_error *err) {
     stored s = typed_list(p, dtype);
     bool raw = p->has_raw_data && (p->raw_data.len > 0 || s.count == 0);
     if (raw) s = (stored){&p->raw_data.data, p->raw_data.len, 1};
@@ -133,18 +134,18 @@ static cnn_status read_elements(Onnx__TensorProto *p, cnn_dtype dtype, const cha
     if (s.count != wanted)
         return fail_count(label, wanted, raw ? "bytes" : "elements", s.count, err);
     bool same = raw || s.item_size == cnn_dtype_size(dtype);
-    void *data = same ? take(&s, bytes) : narrow(&s, dtype, bytes);
+    void *data = same ? take(&s, shared, bytes) : narrow(&s, dtype, bytes);
     if (!data) return cnn_fail_memory(err, bytes);
     *out = data;
     return CNN_OK;
 }
 
 /* A tensor of elements in the message. */
-static cnn_status of_message(Onnx__TensorProto *proto, cnn_dtype dtype, const cnn_shape *shape,
-                             size_t elements, size_t bytes, const char *label, tensor **out,
-                             cnn_error *err) {
+static cnn_status of_message(Onnx__TensorProto *proto, bool shared, cnn_dtype dtype,
+                             const cnn_shape *shape, size_t elements, size_t bytes,
+                             const char *label, tensor **out, cnn_error *err) {
     void *data = NULL;
-    cnn_status status = read_elements(proto, dtype, label, elements, bytes, &data, err);
+    cnn_status status = read_elements(proto, shared, dtype, label, elements, bytes, &data, err);
     if (status == CNN_OK) status = tensor_adopt(dtype, shape, data, out, err);
     if (status != CNN_OK) free(data);
     return status;
@@ -207,7 +208,7 @@ cnn_status onnx_tensor(onnx_source *source, Onnx__TensorProto *proto, onnx_paylo
     else if (cut.bytes > 0)
         status = of_payload(source, cut, dtype, &shape, bytes, label, &t, err);
     else
-        status = of_message(proto, dtype, &shape, elements, bytes, label, &t, err);
+        status = of_message(proto, source->shared, dtype, &shape, elements, bytes, label, &t, err);
     if (status == CNN_OK) status = settle(source, &t, err);
     if (status != CNN_OK) {
         tensor_unref(t);
@@ -221,10 +222,12 @@ cnn_status onnx_read_tensor(const void *bytes, size_t size, tensor **out, char *
                             cnn_error *err) {
     onnx_source nowhere = {0};
     onnx_label label;
+    size_t budget = onnx_budget(size);
     ProtobufCMessage *message = NULL;
     tensor *t = NULL;
     char *copy = NULL;
-    cnn_status status = onnx_unpack(&onnx__tensor_proto__descriptor, bytes, size, &message, err);
+    cnn_status status =
+        onnx_unpack(&onnx__tensor_proto__descriptor, bytes, size, &budget, &message, err);
     if (status != CNN_OK) return status;
     Onnx__TensorProto *proto = (Onnx__TensorProto *)message;
     snprintf(label, sizeof label, "tensor '%.100s'", onnx_text(proto->name));

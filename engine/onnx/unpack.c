@@ -39,7 +39,7 @@ static void budget_free(void *data, void *memory) {
     free(memory);
 }
 
-static size_t budget_for(size_t size) {
+size_t onnx_budget(size_t size) {
     size_t multiple;
     if (!cnn_mul_size(size, ONNX_PARSE_MULTIPLE, &multiple) ||
         !cnn_add_size(multiple, ONNX_PARSE_ALLOWANCE, &multiple))
@@ -97,18 +97,20 @@ static cnn_status fail_parse(const void *bytes, size_t size, cnn_error *err) {
 }
 
 cnn_status onnx_unpack(const ProtobufCMessageDescriptor *type, const void *bytes, size_t size,
-                       ProtobufCMessage **out, cnn_error *err) {
+                       size_t *left, ProtobufCMessage **out, cnn_error *err) {
     if (size == 0) return cnn_fail(err, CNN_INVALID_MODEL, "the file is empty");
-    budget b = {.left = budget_for(size)};
+    budget b = {.left = *left};
     ProtobufCAllocator allocator = {budget_alloc, budget_free, &b};
     ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, size, bytes);
+    size_t allowed = *left;
+    *left = b.left;
     if (!message && b.out_of_memory)
         return cnn_fail(err, CNN_OUT_OF_MEMORY, "out of memory while reading a file of %zu bytes",
                         size);
     if (!message && b.exhausted)
         return cnn_fail(err, CNN_LIMIT,
                         "reading the file's %zu bytes would take more than %zu bytes of memory",
-                        size, budget_for(size));
+                        size, allowed);
     if (!message) return fail_parse(bytes, size, err);
     *out = message;
     return CNN_OK;

@@ -50,6 +50,19 @@ typedef struct op_def {
  */
 extern const op_def op_squeeze_excite;
 
+/*
+ * ONNX' If as loaded graphs hold it, see choice.c: a node for each output, whose inputs are the
+ * condition, the output of the branch `then` and that of `else`. Files cannot name it.
+ */
+extern const op_def op_choice;
+
+/* An attribute of our own that the loader gives to a Resize, see resize.c. */
+#define OP_FRACTIONAL_LENGTH "fractional_length"
+
+/* Makes a choice the Identity of the branch that its condition chooses; uses are not counted again.
+ * CNN_VALUE_NEEDED or CNN_UNSUPPORTED if that is not known before the run. */
+cnn_status op_choose(graph *g, graph_node *node, cnn_error *err);
+
 /* NULL if the operator is unknown in that version. "ai.onnx" is the same domain as "". */
 const op_def *op_find(const char *domain, const char *name, int opset);
 /*

@@ -7,6 +7,12 @@
  * repeat the border. The axes are independent, so an output element is a nested sum, one level per
  * axis.
  *
+ * Where positions are counted from corner to corner (align_corners, tf_crop_and_resize) the length
+ * of the output counts. Frameworks, ONNX Runtime and the operator's description mean the number of
+ * its elements; ONNX' reference implementation means scale x length of the input, which with a
+ * scale may be no whole number. The first is done, and the second for the test cases that are made
+ * with it: the loader marks their nodes with OP_FRACTIONAL_LENGTH.
+ *
  * Sizes must be known when the model is loaded; the region of interest may come at run time.
  */
 #include "ops/resize.h"
@@ -39,7 +45,7 @@ typedef struct resize {
     mode mode;
     transform transform;
     rounding rounding;
-    bool antialias, exclude_outside;
+    bool antialias, exclude_outside, fractional;
     double cubic_a, extrapolation;
     int rank;
     int64_t in[CNN_MAX_RANK], out[CNN_MAX_RANK];
@@ -83,6 +89,7 @@ static cnn_status read_attributes(const graph_node *node, resize *r, cnn_error *
     r->rounding = (rounding)n;
     r->antialias = graph_attr_int(node, "antialias", 0) != 0 && r->mode != NEAREST;
     r->exclude_outside = graph_attr_int(node, "exclude_outside", 0) != 0;
+    r->fractional = graph_attr_int(node, OP_FRACTIONAL_LENGTH, 0) != 0;
     r->cubic_a = (double)graph_attr_float(node, "cubic_coeff_a", -0.75f);
     r->extrapolation = (double)graph_attr_float(node, "extrapolation_value", 0);
     return CNN_OK;
@@ -227,16 +234,17 @@ static cnn_status resize_infer(graph *g, graph_node *node, cnn_error *err) {
 static double source_point(const resize *r, int a, double o) {
     double in = (double)r->in[a], width = r->scale[a] * in, last = in - 1;
     double center = (o + 0.5) / r->scale[a] - 0.5;
+    double steps = (r->fractional ? width : (double)r->out[a]) - 1;
     switch (r->transform) {
     case ALIGN_CORNERS:
-        return width == 1 || r->out[a] == 1 ? 0 : o * last / (width - 1);
+        return steps == 0 || r->out[a] == 1 ? 0 : o * last / steps;
     case ASYMMETRIC:
         return o / r->scale[a];
     case TF_HALF_PIXEL_FOR_NN:
         return (o + 0.5) / r->scale[a];
     case TF_CROP_AND_RESIZE: {
         double span = (r->roi_end[a] - r->roi_start[a]) * last, start = r->roi_start[a] * last;
-        return start + (r->out[a] == 1 ? span / 2 : o * span / (width - 1));
+        return start + (r->out[a] == 1 ? span / 2 : o * span / steps);
     }
     case PYTORCH_HALF_PIXEL:
         return r->out[a] == 1 ? 0 : center;
@@ -430,13 +438,13 @@ bool resize_taps(const graph *g, const graph_node *node, resize_tap *rows, resiz
 
 #define RESIZE_11                                                                                  \
     "mode:string coordinate_transformation_mode:string cubic_coeff_a:float exclude_outside:int "   \
-    "extrapolation_value:float nearest_mode:string"
+    "extrapolation_value:float nearest_mode:string " OP_FRACTIONAL_LENGTH ":int"
 #define RESIZE(first, last, min_in, max_in, declared)                                              \
     OP("Resize", first, last, min_in, max_in, 1, 1), .attrs = declared, .infer = resize_infer,     \
                                                      .eval = resize_eval
 
 const op_def ops_resize[] = {
-    {RESIZE(10, 10, 2, 2, "mode:string")},
+    {RESIZE(10, 10, 2, 2, "mode:string " OP_FRACTIONAL_LENGTH ":int")},
     {RESIZE(11, 17, 1, 4, RESIZE_11)},
     {RESIZE(18, 0, 1, 4, RESIZE_11 " antialias:int axes:ints keep_aspect_ratio_policy:string")},
     {

@@ -149,6 +149,34 @@ Onnx__AttributeProto *add_attribute(Onnx__NodeProto *node, const char *name, int
     return a;
 }
 
+void set_graph(Onnx__AttributeProto *a, file from) {
+    size_t size = protobuf_c_message_get_packed_size(&from.graph->base);
+    a->g.data = malloc(size + 1);
+    cr_assert_not_null(a->g.data);
+    a->g.len = protobuf_c_message_pack(&from.graph->base, a->g.data);
+    a->has_g = 1;
+    file_free(&from);
+}
+
+Onnx__FunctionProto *add_function(file *f, const char *domain, const char *name, const char *inputs,
+                                  const char *outputs, file body) {
+    Onnx__FunctionProto *function = APPEND(function_proto, FunctionProto, f->model, functions);
+    function->domain = text(domain);
+    function->name = text(name);
+    function->input = split(inputs, &function->n_input);
+    function->output = split(outputs, &function->n_output);
+    function->node = body.graph->node;
+    function->n_node = body.graph->n_node;
+    function->opset_import = body.model->opset_import;
+    function->n_opset_import = body.model->n_opset_import;
+    body.graph->node = NULL;
+    body.graph->n_node = 0;
+    body.model->opset_import = NULL;
+    body.model->n_opset_import = 0;
+    file_free(&body);
+    return function;
+}
+
 file small_model(void) {
     file f = file_begin(13);
     add_input(&f, "x", 4, (int64_t[]){-1, 1, 3, 3});

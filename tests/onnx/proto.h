@@ -39,6 +39,12 @@ void add_nodes(file *f, const char *line);
 /* `type` as ONNX numbers AttributeType. */
 Onnx__AttributeProto *add_attribute(Onnx__NodeProto *node, const char *name, int type);
 
+/* Makes the attribute the graph of another file, which is freed. */
+void set_graph(Onnx__AttributeProto *a, file from);
+/* A function whose nodes are those of another file, which is freed. */
+Onnx__FunctionProto *add_function(file *f, const char *domain, const char *name, const char *inputs,
+                                  const char *outputs, file body);
+
 /* protobuf-c frees what it finds, so everything is allocated. */
 char *text(const char *string);
 void *copy_of(const void *items, size_t bytes);
