@@ -9,6 +9,7 @@
 #include "cli/bench.h"
 
 #include "cli/cli.h"
+#include "cli/graph.h"
 #include "cli/options.h"
 #include "cli/shapes.h"
 #include "cli/table.h"
@@ -254,7 +255,7 @@ static cnn_status compile(bench *b, cnn_error *err) {
     cnn_plan_options how = {.input_shapes = b->shapes,
                             .outputs = output ? &output : NULL,
                             .output_count = output ? 1 : 0};
-    cnn_status status = cnn_plan_create(b->model, &how, &b->plan, err);
+    cnn_status status = plan_what_can(b->model, &how, &b->plan, err);
     if (status == CNN_OK) status = cnn_session_create(b->plan, &b->session, err);
     return status;
 }

@@ -5,6 +5,7 @@
  * A graph that is no image classifier is shown too, without what only a classifier has.
  */
 #include "cli/cli.h"
+#include "cli/graph.h"
 #include "cli/options.h"
 #include "cli/shapes.h"
 #include "cli/table.h"
@@ -14,9 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define JSON_MAX     ((size_t)256 << 20)
-#define NAMES_MAX    ((size_t)1 << 20)
-#define LABELS_SHOWN 5
+#define JSON_MAX       ((size_t)256 << 20)
+#define NAMES_MAX      ((size_t)1 << 20)
+#define LABELS_SHOWN   5
+#define LEFT_OUT_SHOWN 20
 
 typedef struct inspect_values {
     bool json;
@@ -40,7 +42,8 @@ static const option_set options = {
         "above, 'in NAME': into layer NAME, '-': it does nothing, or is not needed for the\n"
         "predictions. A second table has the tensors that each layer reads (constants left out)\n"
         "and, of convolutions and pooling, kernel size, stride, pads (top, left, bottom, right,\n"
-        "or one number for all), dilation and groups.\n\n" CLI_MODEL_HELP,
+        "or one number for all), dilation and groups. Below, parts of the file that are left out:\n"
+        "no output needs them, or they cannot be run.\n\n" CLI_MODEL_HELP,
     .defs = defs,
     .count = sizeof defs / sizeof defs[0],
     .min_arguments = 1,
@@ -214,6 +217,19 @@ static void print_classifier(const served_model *model) {
     printf("%-15s%s\n", "Precision", served_model_precision(model));
 }
 
+/* What the model does without. */
+static void print_left_out(const cnn_model *graph) {
+    size_t count = cnn_model_left_out_count(graph);
+    if (count > 0) puts("\nLeft out");
+    for (size_t i = 0; i < count && i < LEFT_OUT_SHOWN; i++) {
+        cnn_left_out part = cnn_model_left_out(graph, i);
+        printf("  %s '%s'", part.kind, part.name);
+        if (*part.op) printf(" (%s)", part.op);
+        printf(": %s\n", part.reason);
+    }
+    if (count > LEFT_OUT_SHOWN) printf("  and %zu more, see --json\n", count - LEFT_OUT_SHOWN);
+}
+
 static void print_text(const inspected *it) {
     printf("Model %s", it->name);
     if (it->model)
@@ -230,7 +246,7 @@ static void print_text(const inspected *it) {
     }
     for (size_t i = 0; i < cnn_model_output_count(it->graph); i++) {
         cnn_tensor_info info = cnn_model_output(it->graph, i);
-        print_tensor("Output", &info);
+        if (cnn_model_output_check(it->graph, i, NULL) == CNN_OK) print_tensor("Output", &info);
     }
     for (size_t i = 0; i < cnn_plan_input_count(it->plan); i++) {
         cnn_tensor_info info = cnn_plan_input(it->plan, i);
@@ -240,18 +256,28 @@ static void print_text(const inspected *it) {
         print_classifier(it->model);
     else
         printf("\nNo image classifier: %s\n", it->why.message);
+    print_left_out(it->graph);
 }
 
 /* ---- JSON --------------------------------------------------------------------------------- */
 
-static void write_tensors(json_writer *w, const char *key, const cnn_model *graph,
-                          size_t (*count)(const cnn_model *),
-                          cnn_tensor_info (*at)(const cnn_model *, size_t)) {
-    json_write_key(w, key);
+static void write_inputs(json_writer *w, const cnn_model *graph) {
+    json_write_key(w, "inputs");
     json_write_begin_array(w);
-    for (size_t i = 0; i < count(graph); i++) {
-        cnn_tensor_info info = at(graph, i);
+    for (size_t i = 0; i < cnn_model_input_count(graph); i++) {
+        cnn_tensor_info info = cnn_model_input(graph, i);
         json_write_tensor_info(w, &info);
+    }
+    json_write_end_array(w);
+}
+
+/* Those that can be computed. */
+static void write_outputs(json_writer *w, const cnn_model *graph) {
+    json_write_key(w, "outputs");
+    json_write_begin_array(w);
+    for (size_t i = 0; i < cnn_model_output_count(graph); i++) {
+        cnn_tensor_info info = cnn_model_output(graph, i);
+        if (cnn_model_output_check(graph, i, NULL) == CNN_OK) json_write_tensor_info(w, &info);
     }
     json_write_end_array(w);
 }
@@ -282,12 +308,14 @@ static int print_json(const inspected *it) {
     json_write_member_uint(&w, "weights_bytes", cnn_model_weights_bytes(it->graph));
     json_write_member_uint(&w, "arena_bytes", cnn_plan_arena_bytes(it->plan));
     json_write_member_text(&w, "isa", it->isa);
-    write_tensors(&w, "inputs", it->graph, cnn_model_input_count, cnn_model_input);
+    write_inputs(&w, it->graph);
     json_write_plan_inputs(&w, "computed_for", it->plan);
-    write_tensors(&w, "outputs", it->graph, cnn_model_output_count, cnn_model_output);
+    write_outputs(&w, it->graph);
     if (it->model) write_classifier(&w, it->model);
     json_write_key(&w, "layers");
     json_write_layers(&w, it->summary);
+    json_write_key(&w, "left_out");
+    json_write_left_out(&w, it->graph);
     json_write_end_object(&w);
     bool failed = buffer_failed(&out);
     if (!failed) {
@@ -349,7 +377,7 @@ static bool describe(cnn_runtime *rt, const char *spec, const option_list *given
         how.output_count = 1;
     }
     if (cnn_summary_create(it->graph, how.input_shapes, &it->summary, &err) != CNN_OK ||
-        cnn_plan_create(it->graph, &how, &it->plan, &err) != CNN_OK) {
+        plan_what_can(it->graph, &how, &it->plan, &err) != CNN_OK) {
         cli_fail(CLI_USAGE, "%s: %s%s", spec, err.message, shapes_hint(err.status));
         return false;
     }

@@ -60,6 +60,8 @@ static void write_description(json_writer *w, const app *a, served_model *model,
     json_write_labels(w, model);
     json_write_key(w, "layers");
     json_write_layers(w, summary);
+    json_write_key(w, "left_out");
+    json_write_left_out(w, served_model_cnn(model));
     json_write_end_object(w);
     buffer_append_char(w->out, '\n');
 }

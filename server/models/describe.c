@@ -177,6 +177,20 @@ void json_write_warnings(json_writer *w, const model_warnings *warnings) {
     json_write_end_array(w);
 }
 
+void json_write_left_out(json_writer *w, const cnn_model *graph) {
+    json_write_begin_array(w);
+    for (size_t i = 0; i < cnn_model_left_out_count(graph); i++) {
+        cnn_left_out part = cnn_model_left_out(graph, i);
+        json_write_begin_object(w);
+        json_write_member_text(w, "kind", part.kind);
+        json_write_member_text(w, "name", part.name);
+        if (*part.op) json_write_member_text(w, "op", part.op);
+        json_write_member_text(w, "reason", part.reason);
+        json_write_end_object(w);
+    }
+    json_write_end_array(w);
+}
+
 void json_write_labels(json_writer *w, const served_model *model) {
     json_write_begin_array(w);
     for (size_t i = 0; i < served_model_class_count(model); i++)

@@ -20,6 +20,9 @@ void json_write_preprocessing(json_writer *w, const image_spec *spec);
 void json_write_layers(json_writer *w, const cnn_summary *summary);
 /* {"output", "tensor", "scale", "activation", "explanation"} */
 void json_write_scores(json_writer *w, const model_scores *scores);
+/* [{"kind", "name", "op", "reason"}]: parts of the file that the graph does without; "op" only for
+ * nodes. */
+void json_write_left_out(json_writer *w, const cnn_model *graph);
 /* An array of the labels. */
 void json_write_labels(json_writer *w, const served_model *model);
 

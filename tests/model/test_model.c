@@ -9,17 +9,20 @@
 static cnn_error err;
 static cnn_runtime *rt;
 
-/* See small_model in proto.h. */
-static cnn_model *load(void) {
+static cnn_model *load_model(file f) {
     cnn_model *model = NULL;
     uint8_t *bytes;
-    file f = small_model();
     size_t size = file_pack(&f, &bytes);
     file_free(&f);
     cr_assert_eq(cnn_runtime_create(&(cnn_runtime_options){.threads = 1}, &rt, &err), CNN_OK);
     cr_assert_eq(cnn_model_load_memory(rt, bytes, size, &model, &err), CNN_OK, "%s", err.message);
     free(bytes);
     return model;
+}
+
+/* See small_model in proto.h. */
+static cnn_model *load(void) {
+    return load_model(small_model());
 }
 
 static void unload(cnn_model *model) {
@@ -79,6 +82,40 @@ Test(model, sums_up_its_layers) {
     cnn_summary_free(summary);
     shape.dims[1] = 2;
     cr_expect_eq(cnn_summary_create(model, &shape, &summary, &err), CNN_INVALID_ARGUMENT);
+    unload(model);
+}
+
+/* A ZipMap first, as Azure's exporter has it, then the scores; and a node that nobody needs. */
+Test(model, does_without_what_cannot_be_run) {
+    file f = small_model();
+    add_opset(&f, "ai.onnx.ml", 1);
+    add_node(&f, "ZipMap", "y", "map")->domain = text("ai.onnx.ml");
+    add_node(&f, "Neg", "y", "dead");
+    add_output(&f, "y", 0, NULL);
+    free(f.graph->output[0]->name);
+    f.graph->output[0]->name = text("map");
+    cnn_model *model = load_model(f);
+    cnn_summary *summary = NULL;
+    cnn_plan *plan = NULL;
+    const char *scores = "y", *dead = "dead";
+    cr_assert_eq(cnn_model_output_count(model), 2);
+    cr_assert_eq(cnn_model_output_check(model, 0, &err), CNN_UNSUPPORTED);
+    cr_assert(strstr(err.message, "ZipMap"), "%s", err.message);
+    cr_assert_eq(cnn_model_output_check(model, 1, &err), CNN_OK);
+    cr_assert_eq(cnn_model_tensor_count(model), 3, "x, c and y");
+    cr_assert_eq(cnn_model_left_out_count(model), 3);
+    cr_expect_str_eq(cnn_model_left_out(model, 0).kind, "output");
+    cr_expect_str_eq(cnn_model_left_out(model, 1).op, "ZipMap");
+    cr_expect_str_eq(cnn_model_left_out(model, 2).name, "dead");
+    cr_assert_eq(cnn_summary_create(model, NULL, &summary, &err), CNN_OK, "%s", err.message);
+    cr_assert_eq(summary->layer_count, 2);
+    cnn_summary_free(summary);
+    cr_assert_eq(cnn_plan_create(model, NULL, &plan, &err), CNN_UNSUPPORTED, "asks for all");
+    cnn_plan_options options = {.outputs = &scores, .output_count = 1};
+    cr_assert_eq(cnn_plan_create(model, &options, &plan, &err), CNN_OK, "%s", err.message);
+    cnn_plan_free(plan);
+    options.outputs = &dead;
+    cr_assert_eq(cnn_plan_create(model, &options, &plan, &err), CNN_NOT_FOUND);
     unload(model);
 }
 

@@ -1,6 +1,7 @@
 #include "node.h"
 #include "ops/families.h"
 
+#include <stdio.h>
 #include <string.h>
 
 Test(registry, finds_by_version) {
@@ -117,4 +118,36 @@ Test(helpers, set_output_keeps_the_limits) {
     t = node_begin("Identity", 13);
     node_absent(t);
     node_fails(t, CNN_INVALID_MODEL, "input 0 is missing");
+}
+
+/* ---- docs/model-folder.md lists what runs ---- */
+
+static const char *read_list(char *text, size_t size) {
+    FILE *in = fopen(DOCS_DIR "/model-folder.md", "r");
+    cr_assert_not_null(in);
+    text[fread(text, 1, size - 1, in)] = '\0';
+    fclose(in);
+    char *start = strstr(text, "<!-- operators -->"), *end = strstr(text, "<!-- end -->");
+    cr_assert(start && end && start < end);
+    *end = '\0';
+    return start;
+}
+
+Test(registry, is_what_the_documentation_lists) {
+    static char text[64 << 10], quoted[100];
+    const char *list = read_list(text, sizeof text);
+    for (const op_def *const *family = op_families; *family; family++)
+        for (const op_def *op = *family; op->name; op++) {
+            snprintf(quoted, sizeof quoted, "`%s`", op->name);
+            if (!*op->domain) cr_expect(strstr(list, quoted), "%s is not listed", op->name);
+        }
+    for (const char *at = strchr(list, '`'); at; at = strchr(at + 1, '`')) {
+        size_t length = strcspn(++at, "`");
+        snprintf(quoted, sizeof quoted, "%.*s", (int)length, at);
+        const op_def *found = op_nearest(quoted);
+        bool runs = strcmp(quoted, op_choice.name) == 0 ||
+                    (found && strcmp(found->name, quoted) == 0 && !*found->domain);
+        cr_expect(runs, "%s is listed, but does not run", quoted);
+        at += length;
+    }
 }

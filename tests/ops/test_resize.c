@@ -93,6 +93,20 @@ Test(resize, other_transforms) {
 }
 
 /* Halfway between 2 and 3: -0.75/8 (1 + 4) + 4.75/8 (2 + 3) = 2.5. */
+/* 4 positions to floor(4 x 2.4) = 9: the corners lie 8 steps apart, in ONNX' test cases 8.6. */
+Test(resize, corners_at_a_scale_that_gives_no_whole_length) {
+    node_test *t = row(13, "linear", "align_corners", 2.4);
+    GIVES(t, DIMS(1, 9), 1, 1.375, 1.75, 2.125, 2.5, 2.875, 3.25, 3.625, 4);
+    node_end(t);
+    t = row(13, "linear", "align_corners", 0.6); /* as ONNX Runtime */
+    GIVES(t, DIMS(1, 2), 1, 4);
+    node_end(t);
+    t = row(13, "linear", "align_corners", 0.6); /* resize_downsample_scales_linear_align_corners */
+    node_attr_int(t, OP_FRACTIONAL_LENGTH, 1);
+    GIVES(t, DIMS(1, 2), 1, 3.142857);
+    node_end(t);
+}
+
 Test(resize, cubic) {
     node_test *t = row(11, "cubic", "align_corners", 0.75); /* at 0, 1.5, 3 */
     GIVES(t, DIMS(1, 3), 1, 2.5, 4);

@@ -1,0 +1,34 @@
+/* graph.c: see graph.h. */
+#include "cli/graph.h"
+
+#include <stdlib.h>
+
+/* Whether an output can be computed for the shapes at hand: the plan of it alone tells. */
+static cnn_status try_output(cnn_model *model, const cnn_plan_options *how, size_t index,
+                             cnn_error *err) {
+    cnn_plan *plan = NULL;
+    cnn_plan_options one = *how;
+    const char *name = cnn_model_output(model, index).name;
+    one.outputs = &name;
+    one.output_count = 1;
+    cnn_status status = cnn_model_output_check(model, index, err);
+    if (status == CNN_OK) status = cnn_plan_create(model, &one, &plan, err);
+    cnn_plan_free(plan);
+    return status;
+}
+
+cnn_status plan_what_can(cnn_model *model, const cnn_plan_options *how, cnn_plan **out,
+                         cnn_error *err) {
+    cnn_status status = cnn_plan_create(model, how, out, err);
+    size_t count = cnn_model_output_count(model);
+    if (status == CNN_OK || how->outputs || count < 2) return status;
+    cnn_plan_options some = *how;
+    const char **names = calloc(count, sizeof *names);
+    for (size_t i = 0; names && i < count; i++)
+        if (try_output(model, how, i, NULL) == CNN_OK)
+            names[some.output_count++] = cnn_model_output(model, i).name;
+    some.outputs = names;
+    if (some.output_count > 0) status = cnn_plan_create(model, &some, out, err);
+    free(names);
+    return status;
+}
