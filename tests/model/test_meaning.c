@@ -188,7 +188,7 @@ Test(meaning, softmax_in_pieces) {
     EXPECT(PROBABILITY, "Exp z e; ReduceSum e+i1 s; Add s+eps t; Div e+t y");
     EXPECT(PROBABILITY, "Sigmoid z e; ReduceSum e+i1 s; Div e+s y");
     EXPECT(PROBABILITY, "Relu z r; Add r+1 e; ReduceSum e+i1 s; Div e+s y");
-    EXPECT(PROBABILITY, "Softplus z p; Greater z+6 g; Where g+z+p r; ReduceSum r+i1 s; Div r+s y");
+    EXPECT(PROBABILITY, "Softplus z b; Greater z+6 g; Where g+z+b r; ReduceSum r+i1 s; Div r+s y");
     EXPECT(LOG_PROBABILITY, "ReduceLogSumExp z l axes=1; Sub z+l y");
     EXPECT(LOG_PROBABILITY, "Exp z e; ReduceLogSum e l axes=1; Sub z+l y");
     EXPECT(LOG_PROBABILITY, "Exp z e; ReduceSum e+i1 s; Log s l; Sub z+l y");
