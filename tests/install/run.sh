@@ -54,7 +54,7 @@ try() {
     "$cxx" -std=c++11 -pedantic "${flags[@]}" "${c_flags[@]}" "$here/consumer.cc" "${static[@]}" -o "$work/cxx_static"
     "$work/cxx_static" || fail "C++, static"
 
-    CC=$cc CFLAGS=${flags[*]} cmake -S "$here/package" -B "$work/cmake" -D CMAKE_PREFIX_PATH="$prefix" \
+    CC=$cc CFLAGS=${flags[*]} cmake -G Ninja -S "$here/package" -B "$work/cmake" -D CMAKE_PREFIX_PATH="$prefix" \
         -D VERSION="$version" -D EXAMPLE="$root/docs/examples/top_class.c" >/dev/null || fail "find_package"
     cmake --build "$work/cmake" >/dev/null || fail "a program with the CMake package"
     classify "$work/cmake/with_shared"
