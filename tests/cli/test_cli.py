@@ -507,8 +507,8 @@ class Scores(Case):
         server.stderr.close()
         self.assertEqual(server.wait(TIMEOUT), 0)
         self.assertEqual(len(re.findall("were taken for logits", log)), 1, log)
-        self.assertIn("model 'm' version 1: scores are output 'y', the only one: logits, from tensor 'x' through "
-                      "Identity; softmax is applied", log)
+        self.assertIn("model 'm' version 1: scores are output 'y', the only one: logits, from Identity 'last'; softmax is "
+                      "applied", log)
 
 
 class Inspect(Case):
