@@ -25,12 +25,13 @@ def constant(text):
     return numpy_helper.from_array(numbers.astype(np.float32 if numbers.dtype.kind == "f" else np.int64), name)
 
 
-def model_of(nodes, constants):
-    """Has a score besides, because a classifier must."""
+def model_of(nodes, constants, names):
+    """Has a score besides, because a classifier must, and `names` as outputs, because what leads to none is left out."""
     score = helper.make_node("GlobalMaxPool", ["x"], ["score"])
     graph = helper.make_graph([*nodes, score], "pooling",
                               [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 4, 4])],
-                              [helper.make_tensor_value_info("score", TensorProto.FLOAT, [1, 1, 1, 1])], constants)
+                              [helper.make_tensor_value_info("score", TensorProto.FLOAT, [1, 1, 1, 1]),
+                               *(helper.make_empty_tensor_value_info(name) for name in names)], constants)
     return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17),
                                                                 helper.make_opsetid("ai.cnnserve", 1)])
 
@@ -62,7 +63,7 @@ def main():
     names = [name for node in nodes for name in node.output if name and name not in read]
     if not names:
         sys.exit(__doc__)
-    found = features(model_of(nodes, constants), names)
+    found = features(model_of(nodes, constants, names), names)
     for name in names:
         show(name, found[name])
 
