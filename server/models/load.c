@@ -167,7 +167,8 @@ static void doubt_speed(served_model *model, const cnn_plan *plan) {
         100 * (double)slow / (double)all, first);
 }
 
-/* Compiles the plan of serving, so that what cannot run is known now. */
+/* Compiles the plan of serving, so that what cannot run is known now. MODEL_BAD_REQUEST and
+ * MODEL_IMAGE: not with pictures of the nominal size. */
 static model_code compile_default(served_model *model, model_error *err) {
     plan_entry *plan = NULL;
     plan_key key = {model->nominal_h, model->nominal_w, &model->output_tensor, 1};
@@ -196,8 +197,9 @@ static model_code describe(served_model *model, const model_source *source, mode
     return model->name ? MODEL_OK : model_fail_memory(err);
 }
 
-/* What the files say, applied to the graph. MODEL_INVALID: they do not fit each other. */
-static model_code configure(served_model *model, const model_config *config, size_t labels,
+/* What the files say, applied to the graph's input. MODEL_INVALID: they do not fit each other.
+ * *assumed: neither says a size. */
+static model_code configure(served_model *model, const model_config *config, bool *assumed,
                             model_error *err) {
     graph_input input = {0};
     model_code code = graph_input_read(model->cnn, &input, err);
@@ -207,17 +209,34 @@ static model_code configure(served_model *model, const model_config *config, siz
     if (code == MODEL_OK) preprocessing_doubt(&model->spec, &model->warnings);
     model->input_h = input.height;
     model->input_w = input.width;
-    if (code == MODEL_OK) code = list_tensors(model, err);
-    if (code == MODEL_OK) code = scores_choose(model, config, labels, err);
+    *assumed = (input.height < 0 || input.width < 0) && config->crop.height == 0 &&
+               config->size.height == 0;
     return code;
+}
+
+/* The graph does not run with pictures of the nominal size. */
+static model_code blame_size(const served_model *model, bool assumed, model_error *err) {
+    char message[sizeof err->message];
+    model_code code = assumed ? MODEL_UNFIT : MODEL_INVALID;
+    if (!err) return code;
+    snprintf(message, sizeof message, "%s", err->message);
+    if (!assumed) return model_fail(err, code, "%s", message);
+    return model_fail(err, code,
+                      "%.700s (at %dx%d, which is assumed where neither the graph nor input.crop "
+                      "in " MODEL_CONFIG_FILE " says a size)",
+                      message, model->nominal_h, model->nominal_w);
 }
 
 /* Everything behind reading the files, but for the labels. */
 static model_code set_up(served_model *model, const model_source *source,
                          const model_config *config, size_t labels, model_error *err) {
-    model_code code = configure(model, config, labels, err);
+    bool assumed = false;
+    model_code code = configure(model, config, &assumed, err);
+    if (code == MODEL_OK) code = list_tensors(model, err);
+    if (code == MODEL_OK) code = scores_choose(model, config, labels, err);
     const char *blamed = code == MODEL_INVALID && config->file ? config->file : source->graph;
     if (code == MODEL_OK) code = compile_default(model, err);
+    if (code == MODEL_BAD_REQUEST || code == MODEL_IMAGE) code = blame_size(model, assumed, err);
     return locate(source, blamed, code, err);
 }
 

@@ -112,7 +112,7 @@ static model_code refuse_name(const served_model *model, const candidates *all, 
 static model_code refuse_output(const served_model *model, const candidate *it,
                                 const candidates *all, model_code code, model_error *err) {
     char list[700];
-    if (!it->meaning) return model_fail(err, MODEL_INVALID, "%s", all->why.message);
+    if (!it->meaning) return model_fail(err, MODEL_BAD_REQUEST, "%s", all->why.message);
     const cnn_tensor_info *scores = &it->meaning->scores;
     list_outputs(model, all, list, sizeof list);
     if (!cnn_dtype_is_float(scores->dtype))

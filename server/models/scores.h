@@ -9,7 +9,8 @@
 /*
  * Chooses, and sets the model's `scores`, `output`, `output_tensor` and `class_count`. `labels`:
  * how many the files beside the graph give; 0: none. MODEL_INVALID where model.json asks for what
- * cannot be, MODEL_UNFIT where no output fits; both list the outputs.
+ * cannot be, MODEL_UNFIT where no output fits; both list the outputs. MODEL_BAD_REQUEST: the graph
+ * does not run with pictures of the nominal size.
  */
 model_code scores_choose(served_model *model, const model_config *config, size_t labels,
                          model_error *err);
