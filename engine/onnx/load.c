@@ -17,6 +17,7 @@
 #include "onnx/loader.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -224,6 +225,22 @@ static const char *reason_of(const loader *l, int value) {
     return !l->makers[value].needed || l->makers[value].dropped ? unneeded : NULL;
 }
 
+/* `reason` without "node 'x': " and the like at its beginning if x is `name`, which is listed with
+ * it. */
+static const char *without_name(const char *reason, const char *name) {
+    onnx_label quoted;
+    snprintf(quoted, sizeof quoted, "'%.100s': ", name);
+    const char *quote = strchr(reason, '\'');
+    size_t length = strlen(quoted);
+    return quote && strncmp(quote, quoted, length) == 0 ? quote + length : reason;
+}
+
+static cnn_status leave_out(loader *l, const char *kind, const char *name, const char *op,
+                            const char *reason) {
+    reason = reason ? without_name(reason, name) : unneeded;
+    return graph_leave_out(l->g, kind, name, op, reason, l->err);
+}
+
 /* Of what is left out names have not been checked. */
 static const char *printable(const char *name) {
     size_t length = strlen(name);
@@ -243,8 +260,8 @@ static cnn_status list_node(loader *l, size_t index) {
         if (*first == '\0') first = p->output[i];
     }
     const char *name = onnx_text(p->name);
-    return graph_leave_out(l->g, "node", printable(*name ? name : first),
-                           printable(onnx_text(p->op_type)), reason ? reason : unneeded, l->err);
+    return leave_out(l, "node", printable(*name ? name : first), printable(onnx_text(p->op_type)),
+                     reason);
 }
 
 /* Before constants are folded and released. */
@@ -254,9 +271,7 @@ static cnn_status list_initializers(loader *l) {
         const graph_value *v = &l->g->values[i];
         const maker *m = &l->makers[i];
         if (m->initializer < 0 || m->scope != root_of(l) || v->uses > 0) continue;
-        const char *reason = reason_of(l, (int)i);
-        status =
-            graph_leave_out(l->g, "initializer", v->name, "", reason ? reason : unneeded, l->err);
+        status = leave_out(l, "initializer", v->name, "", reason_of(l, (int)i));
     }
     return status;
 }
@@ -287,8 +302,7 @@ static cnn_status drop_inputs(loader *l) {
             g->inputs[kept++] = g->inputs[i];
             continue;
         }
-        const char *reason = reason_of(l, g->inputs[i]);
-        status = graph_leave_out(g, "input", v->name, "", reason ? reason : unneeded, l->err);
+        status = leave_out(l, "input", v->name, "", reason_of(l, g->inputs[i]));
     }
     if (status == CNN_OK) g->input_count = kept;
     free(named);
@@ -300,8 +314,7 @@ static cnn_status list_left_out(loader *l) {
     for (size_t i = 0; status == CNN_OK && i < l->g->output_count; i++) {
         const graph_value *v = &l->g->values[l->g->outputs[i]];
         if (v->refusal >= 0)
-            status = graph_leave_out(l->g, "output", v->name, "",
-                                     l->g->refusals[v->refusal].message, l->err);
+            status = leave_out(l, "output", v->name, "", l->g->refusals[v->refusal].message);
     }
     for (size_t i = 0; status == CNN_OK && i < root_of(l)->node_count; i++)
         status = list_node(l, i);

@@ -31,6 +31,9 @@ static void expect_left_out(const graph *g, const char *kind, const char *name, 
     cr_expect_str_eq(part->op, op);
     cr_expect(strstr(part->reason, reason), "%s %s: '%s' lacks '%s'", kind, name, part->reason,
               reason);
+    char quoted[100];
+    snprintf(quoted, sizeof quoted, "'%s': ", name);
+    cr_expect(!strstr(part->reason, quoted), "%s: '%s' says again what it is", name, part->reason);
 }
 
 /* Loads, expects that only small_model's own nodes are left, binds. */
