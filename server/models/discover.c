@@ -305,8 +305,8 @@ static model_code refuse_several(const char *folder, struct dirent **entries, in
     buffer_append_char(&names, '\0');
     model_code code = model_fail(
         err, MODEL_INVALID,
-        "folder '%.300s' holds no " GRAPH_FILE ", but %s; choose one: NAME=%.300s/%.100s", folder,
-        buffer_failed(&names) ? "several others" : names.data, folder, entries[0]->d_name);
+        "folder '%.300s' holds no " GRAPH_FILE ", but %s; choose one: --model NAME=%.300s/%.100s",
+        folder, buffer_failed(&names) ? "several others" : names.data, folder, entries[0]->d_name);
     buffer_free(&names);
     return code;
 }

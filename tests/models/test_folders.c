@@ -174,9 +174,10 @@ Test(folders, siblings_without_a_model) {
     folder_write_text(folder, "hub/onnx/model_folder.onnx/notes.txt", "no graph");
     expect_described("hub", "onnx/model_quantized.onnx");
     graph_write_exported(folder, "hub/onnx/model_fp16.onnx", 3, 3);
-    expect_refused("hub", "folder '@/hub/onnx' holds no model.onnx, but 'model_fp16.onnx', "
-                          "'model_quantized.onnx'; choose one: NAME=@/hub/onnx/model_fp16.onnx");
-    expect_registry(folder, "choose one: NAME=");
+    expect_refused("hub",
+                   "folder '@/hub/onnx' holds no model.onnx, but 'model_fp16.onnx', "
+                   "'model_quantized.onnx'; choose one: --model NAME=@/hub/onnx/model_fp16.onnx");
+    expect_registry(folder, "choose one: --model NAME=");
 }
 
 Test(folders, siblings_beside_the_description) {
