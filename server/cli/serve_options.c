@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "http/log.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -154,11 +155,16 @@ const option_set serve_option_set = {
     .config = "config",
 };
 
-/* "https://host" or "http://host:port", as browsers send it: without path or slash at the end. */
+/* "https://host" or "http://host:port", as browsers send it: others would match none. */
 static bool is_origin(const char *text, size_t length) {
-    size_t scheme = strncmp(text, "https://", 8) == 0 ? 8 : strncmp(text, "http://", 7) ? 0 : 7;
-    return scheme && length > scheme && !memchr(text + scheme, '/', length - scheme) &&
-           !memchr(text, '*', length);
+    bool tls = strncmp(text, "https://", 8) == 0;
+    size_t scheme = tls ? 8 : strncmp(text, "http://", 7) == 0 ? 7 : 0;
+    const char *end = text + length, *usual_port = tls ? ":443" : ":80";
+    if (!scheme || length <= scheme) return false;
+    for (const char *p = text + scheme; p < end; p++)
+        if (strchr("/*?#@", *p) || isupper((unsigned char)*p)) return false;
+    size_t port = strlen(usual_port);
+    return length < scheme + port || memcmp(end - port, usual_port, port) != 0;
 }
 
 bool serve_options_check(const serve_values *v, char *message, size_t size) {
@@ -172,7 +178,8 @@ bool serve_options_check(const serve_values *v, char *message, size_t size) {
                      length > 200 ? 200 : (int)length, p,
                      memchr(p, '*', length)
                          ? "https://www.example.org; a * stands alone, for every site"
-                         : "https://www.example.org");
+                         : "https://www.example.org: lower case, no path, no port that the scheme "
+                           "implies");
             return false;
         }
         p += length;

@@ -874,8 +874,9 @@ class StartAndStop(unittest.TestCase):
         refuse("log-format", "--log-format", "xml")
         refuse("tls-cert", "--tls-cert", "x.pem")
         refuse("api-key-file", "--api-key-file", "x")
-        refuse("cors-origin", "--cors-origin", "https://a.example/")
-        refuse("cors-origin", "--cors-origin", "")
+        for never_sent in ("https://a.example/", "https://a.example:443", "http://a.example:80", "https://A.example",
+                           "https://user@a.example", "https://a.example?x", ""):
+            refuse("cors-origin", "--cors-origin", never_sent)
         for wild in "*.example.org", "https://*.example.org", "https://a.example,*":
             refuse("* stands alone", "--cors-origin", wild)
         refuse("tuning file /nonexistent/x cannot be written: No such file", "--tune", "/nonexistent/x")
