@@ -17,7 +17,7 @@ static const cli_command commands[] = {
     {"serve", "[options]", "serve the built-in models, or those given (the default)", cli_serve},
     {"classify", "MODEL IMAGE...", "classify image files, folders of them or, as -, standard input",
      cli_classify},
-    {"inspect", "MODEL", "layer table: name, op, output shape, parameters, MACs", cli_inspect},
+    {"inspect", "MODEL", "layers: op, output shape, parameters, MACs, window, inputs", cli_inspect},
     {"bench", "MODEL", "latency, and the time of each layer", cli_bench},
     {"verify", "DIR...", "run ONNX test folders and compare the outputs", cli_verify},
     {"healthcheck", "[URL]", "exit with 0 if a server is ready", cli_healthcheck},
