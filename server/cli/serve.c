@@ -100,7 +100,7 @@ static void warn_of_models(model_registry *registry) {
     for (size_t m = 0; m < list.count; m++) {
         found = served_model_warnings(list.items[m]);
         for (size_t i = 0; i < found->count; i++)
-            log_line(LEVEL_WARN, "model %s, version %s: %s", served_model_name(list.items[m]),
+            log_line(LEVEL_WARN, "model '%s' version %s: %s", served_model_name(list.items[m]),
                      served_model_version_text(list.items[m]), found->lines[i]);
     }
     model_list_free(&list);
