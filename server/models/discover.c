@@ -405,15 +405,32 @@ static void warn_of_loose_files(const char *directory, bool graphs, source_list 
     free_entries(entries, count);
 }
 
+static int is_onnx_entry(const struct dirent *entry) {
+    return has_extension(entry->d_name, strlen(entry->d_name));
+}
+
+/* What a folder without a model has instead may be what was meant. */
+static const char *suggest_file(const char *path, char text[200]) {
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, is_onnx_entry, by_bytes);
+    text[0] = '\0';
+    if (count > 0)
+        snprintf(text, 200, "; give the file '%.100s' itself, or call it " GRAPH_FILE,
+                 entries[0]->d_name);
+    free_entries(entries, count);
+    return text;
+}
+
 static model_code visit_model(const char *name, const char *path, source_list *list,
                               model_error *err) {
     size_t first = list->count, warnings = list->warnings.count;
+    char instead[200];
     model_code code = sources_of_path(name, path, list, err);
     if (code == MODEL_OK && list->count == first && list->warnings.count == warnings)
         warnings_add(&list->warnings,
                      "folder '%.400s' is passed over: it holds neither " GRAPH_FILE
-                     " nor VERSION/" GRAPH_FILE,
-                     path);
+                     " nor VERSION/" GRAPH_FILE "%s",
+                     path, suggest_file(path, instead));
     if (code == MODEL_OK && list->count > first) code = model_name_check(name, err);
     return code;
 }
@@ -488,21 +505,13 @@ static model_code no_such_model(const char *spec, model_error *err) {
                                     near, sizeof near));
 }
 
-static int is_onnx_entry(const struct dirent *entry) {
-    return has_extension(entry->d_name, strlen(entry->d_name));
-}
-
-/* A folder without a model. What it has instead may be what was meant. */
 static model_code refuse_folder(const char *path, const source_list *list, model_error *err) {
-    struct dirent **entries = NULL;
-    char instead[400] = "";
-    int count = scandir(path, &entries, is_onnx_entry, by_bytes);
-    if (list->warnings.count > 0)
-        snprintf(instead, sizeof instead, "; %s", list->warnings.lines[list->warnings.count - 1]);
-    else if (count > 0)
-        snprintf(instead, sizeof instead, "; give the file '%.100s' itself, or call it " GRAPH_FILE,
-                 entries[0]->d_name);
-    free_entries(entries, count);
+    size_t count = list->warnings.count;
+    char file[200], instead[400];
+    if (count > 0)
+        snprintf(instead, sizeof instead, "; %s", list->warnings.lines[count - 1]);
+    else
+        snprintf(instead, sizeof instead, "%s", suggest_file(path, file));
     return model_fail(err, MODEL_INVALID,
                       "folder '%.400s' holds neither " GRAPH_FILE " nor VERSION/" GRAPH_FILE "%s",
                       path, instead);

@@ -196,6 +196,9 @@ Test(folders, other_names_have_no_description) {
     served_model_unref(model);
     expect_refused("", "holds neither model.onnx nor VERSION/model.onnx; give the file 'net.onnx' "
                        "itself, or call it model.onnx");
+    graph_write_exported(folder, "many/a/net.onnx", 3, 3);
+    expect_registry(in_folder("many"), "many/a' is passed over: it holds neither model.onnx nor "
+                                       "VERSION/model.onnx; give the file 'net.onnx' itself");
 }
 
 Test(folders, a_file_that_git_lfs_has_not_fetched) {
