@@ -93,5 +93,5 @@ bool shapes_read(const cnn_model *model, const option_list *given, cnn_shape *sh
 }
 
 const char *shapes_hint(cnn_status status) {
-    return status == CNN_INVALID_ARGUMENT ? " (--shape gives shapes)" : "";
+    return status == CNN_INVALID_ARGUMENT ? " (see --shape)" : "";
 }

@@ -680,7 +680,7 @@ class Bench(Case):
         self.check_usage("--shape 'x=1x3x8x8': the input has a shape already", "inspect", "--shape", "1x3x8x8",
                          "--shape", "x=1x3x8x8", model)
         self.check_usage(f"{free}: input 'x': the model leaves the extent of axis 1 open; give the input's shape "
-                         "(--shape gives shapes)", "inspect", free)
+                         "(see --shape)", "inspect", free)
         self.check_usage("--shape '1x3x64x64': the file fixes input 'image' to ?x3x32x32", "bench", "--shape",
                          "1x3x64x64", "cifar10")
 
