@@ -221,8 +221,9 @@ size_t cnn_model_output_count(const cnn_model *model);
 /* Symbolic extents are -1; a shape that the file leaves out has rank -1. */
 cnn_tensor_info cnn_model_output(const cnn_model *model, size_t index);
 /*
- * CNN_OK if output `index` can be computed, as far as that is known without shapes; else why not. A
- * plan or a summary is an error only if what is asked of it needs something of which that is said.
+ * CNN_OK if output `index` can be computed, as far as that is known without shapes; else why not,
+ * CNN_INVALID_ARGUMENT if there is no such output. A plan or a summary is an error only if what is
+ * asked of it needs something of which that is said.
  */
 cnn_status cnn_model_output_check(const cnn_model *model, size_t index, cnn_error *err);
 /* Version of the default operator set. */
@@ -300,8 +301,8 @@ typedef struct cnn_summary {
 
 /*
  * The layer table for given input shapes, one per model input: what the outputs need that can be
- * computed. NULL: the model's own, of which only
- * the first extent of each may be symbolic and is then 1. Names belong to the model.
+ * computed. NULL: the model's own, of which only the first extent of each may be symbolic and is
+ * then 1. Names belong to the model.
  * CNN_INVALID_ARGUMENT for shapes that are missing or do not fit; if no output can be computed,
  * CNN_INVALID_MODEL, CNN_UNSUPPORTED and CNN_LIMIT for nodes that break rules with them,
  * CNN_VALUE_NEEDED where a shape depends on the value of an input.
@@ -333,7 +334,7 @@ typedef struct cnn_output_meaning {
  * the meaning (views, Cast, Clip, Concat, parts, means, 1 - x, a constant factor); shapes as in
  * cnn_summary_create. A softmax counts if it is over the axis of the classes. `scores` is the
  * output itself, or, where it only tells which classes are best (TopK, ArgMax, comparisons) or
- * holds rounded numbers, the tensor before. Errors as of cnn_summary_create.
+ * holds rounded numbers, the tensor before. Errors as of cnn_summary_create, for the output alone.
  */
 cnn_status cnn_output_meaning_find(const cnn_model *model, size_t output,
                                    const cnn_shape *input_shapes, cnn_output_meaning **out,
@@ -356,9 +357,9 @@ typedef struct cnn_average_head {
 /*
  * Finds it behind the scores of graph output `output`, on the way to which only changes of shape
  * and what makes probabilities may follow (see cnn_output_meaning_find); shapes as in
- * cnn_summary_create. CNN_UNSUPPORTED, saying what the
- * network ends in, if it does not end in global average pooling and at most one linear layer (Gemm,
- * MatMul or Conv). The name belongs to the model.
+ * cnn_summary_create. CNN_UNSUPPORTED, saying what the network ends in, if it does not end in
+ * global average pooling and at most one linear layer (Gemm, MatMul or Conv). The name belongs to
+ * the model.
  */
 cnn_status cnn_average_head_find(const cnn_model *model, size_t output,
                                  const cnn_shape *input_shapes, cnn_average_head **out,

@@ -112,12 +112,14 @@ static cnn_status read_meaning(const claims *c, int output, cnn_output_meaning *
 cnn_status cnn_output_meaning_find(const cnn_model *model, size_t output,
                                    const cnn_shape *input_shapes, cnn_output_meaning **out,
                                    cnn_error *err) {
-    if (!model || !out) return cnn_fail(err, CNN_INVALID_ARGUMENT, "model and out must be given");
+    if (!out) return cnn_fail(err, CNN_INVALID_ARGUMENT, "out must be given");
+    cnn_status status = model_has_output(model, output, err);
+    if (status != CNN_OK) return status;
     graph *g;
     claims c = {0};
     const char *name = cnn_model_output(model, output).name;
     cnn_plan_options options = {.input_shapes = input_shapes, .outputs = &name, .output_count = 1};
-    cnn_status status = model_bind_shapes(model, &options, &g, err);
+    status = model_bind_shapes(model, &options, &g, err);
     if (status != CNN_OK) return status;
     cnn_output_meaning *meaning = calloc(1, sizeof *meaning);
     if (!meaning) status = cnn_fail_memory(err, sizeof *meaning);

@@ -168,9 +168,17 @@ cnn_tensor_info cnn_model_output(const cnn_model *model, size_t index) {
     return info_of(&model->graph->values[model->graph->outputs[index]]);
 }
 
-cnn_status cnn_model_output_check(const cnn_model *model, size_t index, cnn_error *err) {
+cnn_status model_has_output(const cnn_model *model, size_t output, cnn_error *err) {
     if (!model) return cnn_fail(err, CNN_INVALID_ARGUMENT, "model must be given");
-    return graph_check_value(model->graph, model->graph->outputs[index], err);
+    if (output < model->graph->output_count) return CNN_OK;
+    return cnn_fail(err, CNN_INVALID_ARGUMENT, "there is no output %zu, the model has %zu", output,
+                    model->graph->output_count);
+}
+
+cnn_status cnn_model_output_check(const cnn_model *model, size_t index, cnn_error *err) {
+    cnn_status status = model_has_output(model, index, err);
+    return status != CNN_OK ? status
+                            : graph_check_value(model->graph, model->graph->outputs[index], err);
 }
 
 size_t cnn_model_left_out_count(const cnn_model *model) {

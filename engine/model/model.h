@@ -20,6 +20,8 @@ struct cnn_tensor {
 };
 
 cnn_model *model_ref(cnn_model *model);
+/* CNN_INVALID_ARGUMENT unless there is a model, and it has an output of that number. */
+cnn_status model_has_output(const cnn_model *model, size_t output, cnn_error *err);
 
 /* A copy of the model's graph, bound as the options say. */
 cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, graph **out,

@@ -96,12 +96,18 @@ Test(model, does_without_what_cannot_be_run) {
     f.graph->output[0]->name = text("map");
     cnn_model *model = load_model(f);
     cnn_summary *summary = NULL;
+    cnn_output_meaning *meaning = NULL;
+    cnn_average_head *head = NULL;
     cnn_plan *plan = NULL;
     const char *scores = "y", *dead = "dead";
     cr_assert_eq(cnn_model_output_count(model), 2);
     cr_assert_eq(cnn_model_output_check(model, 0, &err), CNN_UNSUPPORTED);
     cr_assert(strstr(err.message, "ZipMap"), "%s", err.message);
     cr_assert_eq(cnn_model_output_check(model, 1, &err), CNN_OK);
+    cr_assert_eq(cnn_model_output_check(model, 2, &err), CNN_INVALID_ARGUMENT);
+    cr_expect_str_eq(err.message, "there is no output 2, the model has 2");
+    cr_assert_eq(cnn_output_meaning_find(model, 2, NULL, &meaning, &err), CNN_INVALID_ARGUMENT);
+    cr_assert_eq(cnn_average_head_find(model, 2, NULL, &head, &err), CNN_INVALID_ARGUMENT);
     cr_assert_eq(cnn_model_tensor_count(model), 3, "x, c and y");
     cr_assert_eq(cnn_model_left_out_count(model), 3);
     cr_expect_str_eq(cnn_model_left_out(model, 0).kind, "output");
