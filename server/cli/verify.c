@@ -78,38 +78,12 @@ __attribute__((format(printf, 2, 3))) static bool fail(verify_case *c, const cha
 
 /* ---- comparing ----------------------------------------------------------------------------- */
 
-static float half_value(uint16_t bits) {
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    float value = exponent == 31 ? (fraction ? NAN : INFINITY)
-                  : exponent     ? ldexpf((float)(fraction | 1024), exponent - 25)
-                                 : ldexpf((float)fraction, -24);
-    return bits >> 15 ? -value : value;
-}
-
-static float bfloat_value(uint16_t bits) {
-    uint32_t wide = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
 /* Element `i` of a tensor of floats. */
 static double float_element(const void *data, cnn_dtype dtype, size_t i) {
-    switch (dtype) {
-    case CNN_FLOAT64:
-        return ((const double *)data)[i];
-    case CNN_FLOAT16:
-        return half_value(((const uint16_t *)data)[i]);
-    case CNN_BFLOAT16:
-        return bfloat_value(((const uint16_t *)data)[i]);
-    default:
-        return ((const float *)data)[i];
-    }
-}
-
-static bool is_float(cnn_dtype dtype) {
-    return dtype == CNN_FLOAT32 || dtype == CNN_FLOAT64 || dtype == CNN_FLOAT16 ||
-           dtype == CNN_BFLOAT16;
+    float value;
+    if (dtype == CNN_FLOAT64) return ((const double *)data)[i];
+    cnn_read_floats(dtype, (const char *)data + i * cnn_dtype_size(dtype), 1, &value);
+    return value;
 }
 
 static bool close_enough(double got, double want, double rtol, double atol) {
@@ -124,7 +98,7 @@ bool verify_compare(const void *got, const void *want, cnn_dtype dtype, size_t c
     *out = (verify_difference){0};
     for (size_t i = 0; i < count; i++) {
         bool equal;
-        if (is_float(dtype)) {
+        if (cnn_dtype_is_float(dtype)) {
             double a = float_element(got, dtype, i), b = float_element(want, dtype, i);
             equal = close_enough(a, b, rtol, atol);
             if (!equal && out->count == 0)
@@ -216,7 +190,7 @@ typedef struct run {
 static void choose_fixed(run *r, fixing how) {
     for (size_t i = 0; i < r->inputs->count; i++) {
         const cnn_tensor *input = r->inputs->items[i];
-        bool integers = !is_float(cnn_tensor_describe(input).dtype);
+        bool integers = !cnn_dtype_is_float(cnn_tensor_describe(input).dtype);
         bool fix = how == FIX_ALL || (how >= FIX_INTEGERS && integers) ||
                    (how == FIX_ALL_BUT_FIRST && i > 0);
         r->fixed[i] = fix ? input : NULL;
@@ -267,7 +241,7 @@ static bool check_output(verify_case *c, const cnn_tensor_info *got, const void 
     size_t count = element_count(&want.shape);
     if (verify_compare(data, cnn_tensor_data(expected), want.dtype, count, c->rtol, c->atol, &d))
         return true;
-    if (!is_float(want.dtype))
+    if (!cnn_dtype_is_float(want.dtype))
         return fail(c, "%s: output '%s' differs in %zu of %zu elements, first at %zu", c->set,
                     got->name, d.count, count, d.index);
     return fail(c,
