@@ -84,7 +84,8 @@ size_t model_class_vector(const cnn_shape *shape);
 
 /* Lines of a labels.txt. */
 size_t labels_count(const char *text, size_t size);
-/* Reads labels.txt (UTF-8) or makes up "class 0"...; `text` NULL: make them up. See labels.c. */
+/* Reads labels.txt (UTF-8 without a byte order mark) or makes up "class 0"...; `text` NULL: make
+ * them up. See labels.c. */
 model_code labels_create(const char *text, size_t size, size_t classes, const char *path,
                          char ***out, model_error *err);
 /* The same from strings, one a class. */

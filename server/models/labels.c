@@ -70,21 +70,14 @@ model_code labels_copy(char *const *names, size_t count, size_t classes, const c
     return MODEL_OK;
 }
 
-/* Bytes of a byte order mark. */
-static size_t mark_size(const char *text, size_t size) {
-    return size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-}
-
 size_t labels_count(const char *text, size_t size) {
-    return count_lines(text + mark_size(text, size), text + size);
+    return count_lines(text, text + size);
 }
 
 model_code labels_create(const char *text, size_t size, size_t classes, const char *path,
                          char ***out, model_error *err) {
     if (!text) return number_classes(classes, out, err);
     const char *end = text + size;
-    text += mark_size(text, size);
-    size = (size_t)(end - text);
     size_t lines = count_lines(text, end);
     if (lines != classes) return wrong_count(lines, classes, path, err);
     char *at, **labels = allocate(classes, size + classes, &at);
