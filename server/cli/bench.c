@@ -76,9 +76,7 @@ static const option_set options = {
 /* The model and what was measured. */
 typedef struct bench {
     cnn_runtime *rt;
-    served_model *served; /* NULL: no image classifier */
-    cnn_model *model;
-    char name[MODEL_NAME_MAX + 1];
+    opened_graph of;
     cnn_plan *plan;
     cnn_session *session;
     cnn_shape shapes[SHAPES_MAX]; /* of the inputs */
@@ -197,23 +195,11 @@ static uint64_t peak_rss_bytes(void) {
 
 /* ---- preparing ---------------------------------------------------------------------------- */
 
-/* As a classifier, else as a mere graph. */
-static bool open_model(bench *b, const char *spec, const char *precision, model_error *err) {
-    model_code code = served_model_open(b->rt, spec, precision, &b->served, err);
-    if (code == MODEL_OK) {
-        b->model = served_model_cnn(b->served);
-        cli_warn(served_model_warnings(b->served));
-        snprintf(b->name, sizeof b->name, "%s", served_model_name(b->served));
-        return true;
-    }
-    return code == MODEL_UNFIT &&
-           model_open_graph(b->rt, spec, &b->model, b->name, sizeof b->name, err) == MODEL_OK;
-}
-
 /* The batch that the graph's first input is fixed to, or --shape gives; -1: any. */
 static int64_t fixed_batch(const bench *b, const bench_values *values) {
-    if (cnn_model_input_count(b->model) == 0) return 1;
-    cnn_shape shape = values->shape.count > 0 ? b->shapes[0] : cnn_model_input(b->model, 0).shape;
+    if (cnn_model_input_count(b->of.graph) == 0) return 1;
+    cnn_shape shape =
+        values->shape.count > 0 ? b->shapes[0] : cnn_model_input(b->of.graph, 0).shape;
     return shape.rank == 0 ? 1 : shape.rank < 0 ? -1 : shape.dims[0];
 }
 
@@ -232,17 +218,18 @@ static bool choose_batch(bench *b, const bench_values *values) {
 
 /* Those of serving, or of the file, but for what --shape gives; then the batch. */
 static bool choose_shapes(bench *b, const bench_values *values) {
-    size_t inputs = cnn_model_input_count(b->model);
+    size_t inputs = cnn_model_input_count(b->of.graph);
     if (inputs > SHAPES_MAX) {
         cli_fail(CLI_USAGE, "the model has %zu inputs, at most %d are taken", inputs, SHAPES_MAX);
         return false;
     }
     for (size_t i = 0; i < inputs; i++)
-        b->shapes[i] =
-            b->served ? served_model_nominal(b->served) : cnn_model_input(b->model, i).shape;
-    cnn_shape open = inputs ? cnn_model_input(b->model, 0).shape : (cnn_shape){0};
-    if (b->served && open.dims[0] < 0) b->shapes[0].dims[0] = -1;
-    if (!shapes_read(b->model, &values->shape, b->shapes) || !choose_batch(b, values)) return false;
+        b->shapes[i] = b->of.served ? served_model_nominal(b->of.served)
+                                    : cnn_model_input(b->of.graph, i).shape;
+    cnn_shape open = inputs ? cnn_model_input(b->of.graph, 0).shape : (cnn_shape){0};
+    if (b->of.served && open.dims[0] < 0) b->shapes[0].dims[0] = -1;
+    if (!shapes_read(b->of.graph, &values->shape, b->shapes) || !choose_batch(b, values))
+        return false;
     for (size_t i = 0; i < inputs; i++)
         if (b->shapes[i].rank > 0 && b->shapes[i].dims[0] < 0)
             b->shapes[i].dims[0] = (int64_t)b->batch;
@@ -251,11 +238,11 @@ static bool choose_shapes(bench *b, const bench_values *values) {
 
 /* The plan that serving uses, for the batch: only the predictions' output. */
 static cnn_status compile(bench *b, cnn_error *err) {
-    const char *output = b->served ? served_model_output(b->served).name : NULL;
+    const char *output = b->of.served ? served_model_output(b->of.served).name : NULL;
     cnn_plan_options how = {.input_shapes = b->shapes,
                             .outputs = output ? &output : NULL,
                             .output_count = output ? 1 : 0};
-    cnn_status status = plan_what_can(b->model, &how, &b->plan, err);
+    cnn_status status = plan_what_can(b->of.graph, &how, &b->plan, err);
     if (status == CNN_OK) status = cnn_session_create(b->plan, &b->session, err);
     return status;
 }
@@ -309,8 +296,8 @@ static void print_text(const bench *b) {
     char rss[40], arena[40], weights[40], macs[40];
     double median = bench_percentile(b->runs, b->iterations, 50);
     char shape[200];
-    printf("Model %s, %s, batch %zu, %d thread%s (%s%s), %s\n", b->name,
-           b->served ? served_model_precision(b->served) : "fp32", b->batch,
+    printf("Model %s, %s, batch %zu, %d thread%s (%s%s), %s\n", b->of.name,
+           b->of.served ? served_model_precision(b->of.served) : "fp32", b->batch,
            cnn_runtime_threads(b->rt), cnn_runtime_threads(b->rt) == 1 ? "" : "s",
            cnn_runtime_threads_origin(b->rt), cli_affinity_note(b->rt), cnn_runtime_isa(b->rt));
     for (size_t i = 0; i < cnn_plan_input_count(b->plan); i++) {
@@ -328,7 +315,7 @@ static void print_text(const bench *b) {
            text_scaled((double)b->macs, macs, sizeof macs));
     printf("Memory         peak %s, weights %s, activations %s\n",
            text_bytes(peak_rss_bytes(), rss, sizeof rss),
-           text_bytes(cnn_model_weights_bytes(b->model), weights, sizeof weights),
+           text_bytes(cnn_model_weights_bytes(b->of.graph), weights, sizeof weights),
            text_bytes(cnn_plan_arena_bytes(b->plan), arena, sizeof arena));
 }
 
@@ -349,8 +336,9 @@ static void write_step(json_writer *w, const bench *b, size_t index) {
 
 static void write_figures(json_writer *w, const bench *b) {
     double median = bench_percentile(b->runs, b->iterations, 50);
-    json_write_member_text(w, "model", b->name);
-    json_write_member_text(w, "precision", b->served ? served_model_precision(b->served) : "fp32");
+    json_write_member_text(w, "model", b->of.name);
+    json_write_member_text(w, "precision",
+                           b->of.served ? served_model_precision(b->of.served) : "fp32");
     json_write_member_uint(w, "threads", (uint64_t)cnn_runtime_threads(b->rt));
     json_write_member_uint(w, "batch", b->batch);
     json_write_plan_inputs(w, "inputs", b->plan);
@@ -365,7 +353,7 @@ static void write_figures(json_writer *w, const bench *b) {
     json_write_member_text(w, "isa", cnn_runtime_isa(b->rt));
     json_write_member_uint(w, "peak_rss_bytes", peak_rss_bytes());
     json_write_member_uint(w, "arena_bytes", cnn_plan_arena_bytes(b->plan));
-    json_write_member_uint(w, "weights_bytes", cnn_model_weights_bytes(b->model));
+    json_write_member_uint(w, "weights_bytes", cnn_model_weights_bytes(b->of.graph));
 }
 
 static int print_json(const bench *b) {
@@ -392,11 +380,9 @@ static int print_json(const bench *b) {
 /* ---- the subcommand ----------------------------------------------------------------------- */
 
 static int bench_model(bench *b, const char *spec, const bench_values *values) {
-    model_error err = {0};
     cnn_error engine = {0};
     b->iterations = (size_t)values->iterations;
-    if (!open_model(b, spec, values->precision, &err))
-        return cli_fail(CLI_USAGE, "%s", err.message);
+    if (!graph_open(b->rt, spec, values->precision, &b->of)) return CLI_USAGE;
     if (!choose_shapes(b, values)) return CLI_USAGE;
     if (compile(b, &engine) != CNN_OK)
         return cli_fail(CLI_USAGE, "%s: %s%s", spec, engine.message, shapes_hint(engine.status));
@@ -415,8 +401,7 @@ static void bench_free(bench *b) {
     free(b->profile);
     cnn_session_free(b->session);
     cnn_plan_free(b->plan);
-    if (!b->served) cnn_model_free(b->model);
-    served_model_unref(b->served);
+    graph_close(&b->of);
 }
 
 static int bench_run(cnn_runtime *rt, const void *values, const option_list *arguments) {

@@ -282,7 +282,7 @@ static int classify_images(const model_query *query, cnn_runtime *rt, const clas
 static void warn_of_doubt(served_model *model) {
     char text[700];
     if (served_model_doubt(model, 1, text, sizeof text))
-        fprintf(stderr, "cnnserve: warning: %s\n", text);
+        cli_warn(&(model_warnings){.lines = (char *[]){text}, .count = 1});
 }
 
 /* ---- the subcommand ----------------------------------------------------------------------- */

@@ -1,7 +1,31 @@
 /* graph.c: see graph.h. */
 #include "cli/graph.h"
 
+#include "cli/cli.h"
+
+#include <stdio.h>
 #include <stdlib.h>
+
+bool graph_open(cnn_runtime *rt, const char *spec, const char *precision, opened_graph *out) {
+    model_error failure;
+    model_code code = served_model_open(rt, spec, precision, &out->served, &out->why);
+    if (code == MODEL_OK) {
+        out->graph = served_model_cnn(out->served);
+        snprintf(out->name, sizeof out->name, "%s", served_model_name(out->served));
+        cli_warn(served_model_warnings(out->served));
+        return true;
+    }
+    failure = out->why;
+    if (code == MODEL_UNFIT)
+        code = model_open_graph(rt, spec, &out->graph, out->name, sizeof out->name, &failure);
+    if (code != MODEL_OK) cli_fail(CLI_USAGE, "%s", failure.message);
+    return code == MODEL_OK;
+}
+
+void graph_close(opened_graph *g) {
+    if (!g->served) cnn_model_free(g->graph);
+    served_model_unref(g->served);
+}
 
 /* Whether an output can be computed for the shapes at hand: the plan of it alone tells. */
 static cnn_status try_output(cnn_model *model, const cnn_plan_options *how, size_t index,

@@ -52,10 +52,7 @@ static const option_set options = {
 
 /* What is shown. */
 typedef struct inspected {
-    char name[MODEL_NAME_MAX + 1];
-    served_model *model; /* NULL: no image classifier */
-    model_error why;     /* then: why not */
-    cnn_model *graph;
+    opened_graph of;
     cnn_summary *summary;
     cnn_plan *plan;
     const char *isa;
@@ -169,7 +166,7 @@ static void print_totals(const inspected *it) {
     printf("Total MACs:    %s (%s)\n", text_grouped(it->summary->macs, grouped, sizeof grouped),
            text_scaled((double)it->summary->macs, scaled, sizeof scaled));
     printf("Weights:       %s packed\n",
-           text_bytes(cnn_model_weights_bytes(it->graph), scaled, sizeof scaled));
+           text_bytes(cnn_model_weights_bytes(it->of.graph), scaled, sizeof scaled));
     printf("Activations:   %s a run\n\n",
            text_bytes(cnn_plan_arena_bytes(it->plan), scaled, sizeof scaled));
 }
@@ -231,32 +228,32 @@ static void print_left_out(const cnn_model *graph) {
 }
 
 static void print_text(const inspected *it) {
-    printf("Model %s", it->name);
-    if (it->model)
-        printf(", version %s, %s", served_model_version_text(it->model),
-               served_model_origin(it->model));
-    printf(", opset %d\n\n", cnn_model_opset(it->graph));
+    printf("Model %s", it->of.name);
+    if (it->of.served)
+        printf(", version %s, %s", served_model_version_text(it->of.served),
+               served_model_origin(it->of.served));
+    printf(", opset %d\n\n", cnn_model_opset(it->of.graph));
     print_layers(it->summary);
     print_totals(it);
     print_structure(it->summary);
     puts("Tensors\n");
-    for (size_t i = 0; i < cnn_model_input_count(it->graph); i++) {
-        cnn_tensor_info info = cnn_model_input(it->graph, i);
+    for (size_t i = 0; i < cnn_model_input_count(it->of.graph); i++) {
+        cnn_tensor_info info = cnn_model_input(it->of.graph, i);
         print_tensor("Input", &info);
     }
-    for (size_t i = 0; i < cnn_model_output_count(it->graph); i++) {
-        cnn_tensor_info info = cnn_model_output(it->graph, i);
-        if (cnn_model_output_check(it->graph, i, NULL) == CNN_OK) print_tensor("Output", &info);
+    for (size_t i = 0; i < cnn_model_output_count(it->of.graph); i++) {
+        cnn_tensor_info info = cnn_model_output(it->of.graph, i);
+        if (cnn_model_output_check(it->of.graph, i, NULL) == CNN_OK) print_tensor("Output", &info);
     }
     for (size_t i = 0; i < cnn_plan_input_count(it->plan); i++) {
         cnn_tensor_info info = cnn_plan_input(it->plan, i);
         print_tensor("Computed for", &info);
     }
-    if (it->model)
-        print_classifier(it->model);
+    if (it->of.served)
+        print_classifier(it->of.served);
     else
-        printf("\nNo image classifier: %s\n", it->why.message);
-    print_left_out(it->graph);
+        printf("\nNo image classifier: %s\n", it->of.why.message);
+    print_left_out(it->of.graph);
 }
 
 /* ---- JSON --------------------------------------------------------------------------------- */
@@ -301,21 +298,21 @@ static int print_json(const inspected *it) {
     buffer_init(&out, JSON_MAX);
     json_writer w = {.out = &out};
     json_write_begin_object(&w);
-    json_write_member_text(&w, "model", it->name);
-    json_write_member_int(&w, "opset", cnn_model_opset(it->graph));
+    json_write_member_text(&w, "model", it->of.name);
+    json_write_member_int(&w, "opset", cnn_model_opset(it->of.graph));
     json_write_member_uint(&w, "params", it->summary->params);
     json_write_member_uint(&w, "macs", it->summary->macs);
-    json_write_member_uint(&w, "weights_bytes", cnn_model_weights_bytes(it->graph));
+    json_write_member_uint(&w, "weights_bytes", cnn_model_weights_bytes(it->of.graph));
     json_write_member_uint(&w, "arena_bytes", cnn_plan_arena_bytes(it->plan));
     json_write_member_text(&w, "isa", it->isa);
-    write_inputs(&w, it->graph);
+    write_inputs(&w, it->of.graph);
     json_write_plan_inputs(&w, "computed_for", it->plan);
-    write_outputs(&w, it->graph);
-    if (it->model) write_classifier(&w, it->model);
+    write_outputs(&w, it->of.graph);
+    if (it->of.served) write_classifier(&w, it->of.served);
     json_write_key(&w, "layers");
     json_write_layers(&w, it->summary);
     json_write_key(&w, "left_out");
-    json_write_left_out(&w, it->graph);
+    json_write_left_out(&w, it->of.graph);
     json_write_end_object(&w);
     bool failed = buffer_failed(&out);
     if (!failed) {
@@ -328,39 +325,23 @@ static int print_json(const inspected *it) {
 
 /* ---- the subcommand ----------------------------------------------------------------------- */
 
-/* Opens it as a classifier, else as a mere graph. */
-static bool open_model(cnn_runtime *rt, const char *spec, inspected *it) {
-    model_error failure = {0};
-    if (served_model_open(rt, spec, NULL, &it->model, &it->why) == MODEL_OK) {
-        it->graph = served_model_cnn(it->model);
-        cli_warn(served_model_warnings(it->model));
-        snprintf(it->name, sizeof it->name, "%s", served_model_name(it->model));
-        return true;
-    }
-    bool opened =
-        it->why.code == MODEL_UNFIT &&
-        model_open_graph(rt, spec, &it->graph, it->name, sizeof it->name, &failure) == MODEL_OK;
-    if (!opened) cli_fail(CLI_USAGE, "%s", it->why.message);
-    return opened;
-}
-
 /* The shapes to look at it with: those of serving, or of the file, but for what --shape gives.
  * *out is NULL where the file's do. */
 static bool choose_shapes(const inspected *it, const option_list *given, cnn_shape *shapes,
                           const cnn_shape **out) {
-    size_t inputs = cnn_model_input_count(it->graph);
-    *out = it->model || given->count > 0 ? shapes : NULL;
+    size_t inputs = cnn_model_input_count(it->of.graph);
+    *out = it->of.served || given->count > 0 ? shapes : NULL;
     if (*out && inputs > SHAPES_MAX) {
         cli_fail(CLI_USAGE, "the model has %zu inputs, --shape takes at most %d", inputs,
                  SHAPES_MAX);
         return false;
     }
     for (size_t i = 0; *out && i < inputs; i++) {
-        shapes[i] =
-            it->model ? served_model_nominal(it->model) : cnn_model_input(it->graph, i).shape;
+        shapes[i] = it->of.served ? served_model_nominal(it->of.served)
+                                  : cnn_model_input(it->of.graph, i).shape;
         if (shapes[i].rank > 0 && shapes[i].dims[0] < 0) shapes[i].dims[0] = 1;
     }
-    return shapes_read(it->graph, given, shapes);
+    return shapes_read(it->of.graph, given, shapes);
 }
 
 /* Summary and plan: that of serving, which makes the predictions, or that of the graph's outputs.
@@ -371,13 +352,13 @@ static bool describe(cnn_runtime *rt, const char *spec, const option_list *given
     cnn_plan_options how = {0};
     const char *output;
     if (!choose_shapes(it, given, shapes, &how.input_shapes)) return false;
-    if (it->model) {
-        output = served_model_output(it->model).name;
+    if (it->of.served) {
+        output = served_model_output(it->of.served).name;
         how.outputs = &output;
         how.output_count = 1;
     }
-    if (cnn_summary_create(it->graph, how.input_shapes, &it->summary, &err) != CNN_OK ||
-        plan_what_can(it->graph, &how, &it->plan, &err) != CNN_OK) {
+    if (cnn_summary_create(it->of.graph, how.input_shapes, &it->summary, &err) != CNN_OK ||
+        plan_what_can(it->of.graph, &how, &it->plan, &err) != CNN_OK) {
         cli_fail(CLI_USAGE, "%s: %s%s", spec, err.message, shapes_hint(err.status));
         return false;
     }
@@ -389,8 +370,7 @@ static bool describe(cnn_runtime *rt, const char *spec, const option_list *given
 static void close_model(inspected *it) {
     cnn_plan_free(it->plan);
     cnn_summary_free(it->summary);
-    if (!it->model) cnn_model_free(it->graph);
-    served_model_unref(it->model);
+    graph_close(&it->of);
 }
 
 static int inspect(cnn_runtime *rt, const void *given, const option_list *arguments) {
@@ -398,7 +378,7 @@ static int inspect(cnn_runtime *rt, const void *given, const option_list *argume
     const char *spec = arguments->items[0];
     inspected it = {0};
     int status = CLI_USAGE;
-    if (open_model(rt, spec, &it) && describe(rt, spec, &values->shape, &it)) {
+    if (graph_open(rt, spec, NULL, &it.of) && describe(rt, spec, &values->shape, &it)) {
         status = CLI_OK;
         if (values->json)
             status = print_json(&it);
