@@ -108,10 +108,9 @@ static cnn_status bind_attributes(const scope *s, const Onnx__NodeProto *p,
     return CNN_OK;
 }
 
-static cnn_status bind_inputs(const loader *l, const scope *s, size_t index,
-                              const Onnx__FunctionProto *f, scope *body, cnn_error *err) {
+static cnn_status bind_inputs(const scope *s, size_t index, const Onnx__FunctionProto *f,
+                              scope *body, cnn_error *err) {
     const Onnx__NodeProto *p = s->nodes[index];
-    (void)l;
     for (size_t i = 0; i < f->n_input; i++) {
         const char *name = onnx_text(f->input[i]);
         int value = -1, other;
@@ -171,7 +170,7 @@ cnn_status function_open(loader *l, scope *s, size_t index, const Onnx__Function
     body->function = f;
     status = set_prefix(l, s, p, body, err);
     if (status == CNN_OK) status = bind_attributes(s, p, f, body, err);
-    if (status == CNN_OK) status = bind_inputs(l, s, index, f, body, err);
+    if (status == CNN_OK) status = bind_inputs(s, index, f, body, err);
     if (status == CNN_OK) status = bind_outputs(l, s, index, f, body, err);
     return status == CNN_OK ? scope_declare_nodes(l, body, err) : status;
 }
