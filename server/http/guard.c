@@ -25,6 +25,10 @@
  */
 #include "http/guard.h"
 
+/* Before the C library's, which is an inline function where that checks sizes (_FORTIFY_SOURCE);
+ * Clang heeds no attribute after it, and what is hidden would not be the library's recv(). */
+__attribute__((visibility("default"))) ssize_t recv(int socket, void *out, size_t size, int flags);
+
 #include "http/http.h"
 
 #include <errno.h>
@@ -355,7 +359,7 @@ static guard *find(const guards *all, int socket) {
 
 /* In place of the C library's, for libmicrohttpd. On its thread there are no other sockets than
  * those of guards, and one for which there was no memory has nothing to say. */
-__attribute__((visibility("default"))) ssize_t recv(int socket, void *out, size_t size, int flags) {
+ssize_t recv(int socket, void *out, size_t size, int flags) {
     if (!here || flags != 0) return recvfrom(socket, out, size, flags, NULL, NULL);
     guard *g = find(here, socket);
     if (g) return receive(g, out, size);

@@ -26,8 +26,7 @@
  * A drain waits for the calls whose headers came before it. Until they are done connections are
  * accepted as ever, so that later requests are told 503 rather than nothing.
  *
- * A client that goes away while its request is being worked on is noticed
- * only afterwards.
+ * A client that goes away while its request is being worked on is noticed only afterwards.
  */
 #include "http/call.h"
 #include "http/listen.h"
@@ -50,7 +49,12 @@
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection) {
     http_client *client = call_client(connection);
     (void)cls;
-    if (!client || !guard_expects_request(client->guard)) return NULL; /* has come past the guard */
+    if (!client) return NULL;
+    if (!guard_expects_request(client->guard)) {
+        log_line(LEVEL_ERROR, "a request is refused: libmicrohttpd has read it by other means than "
+                              "the program's recv(), which checks it");
+        return NULL;
+    }
     return call_create(client, uri);
 }
 
