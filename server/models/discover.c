@@ -60,6 +60,12 @@ static bool has_extension(const char *name, size_t length) {
     return length > end && strncasecmp(name + length - end, extension, end) == 0;
 }
 
+/* Characters before ".onnx"; 0: it is no such name. */
+static int graph_stem(const char *name) {
+    size_t length = strlen(name);
+    return has_extension(name, length) ? (int)length - 5 : 0;
+}
+
 /* "model.onnx", "model_fp16.onnx": it belongs to the description of its folder. */
 static bool is_graph_name(const char *name, size_t length) {
     return has_extension(name, length) && strncmp(name, "model", 5) == 0 &&
@@ -366,12 +372,6 @@ model_code sources_of_path(const char *name, const char *path, source_list *list
 
 /* How many entries of a folder of models that are passed over are named. */
 #define LOOSE_NAMED 10
-
-/* Characters before ".onnx"; 0: it is no such name. */
-static int graph_stem(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && strcasecmp(dot, ".onnx") == 0 ? (int)(dot - name) : 0;
-}
 
 static void warn_of_loose_file(source_list *list, const char *directory, const char *name) {
     int stem = graph_stem(name);
