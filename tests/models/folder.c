@@ -58,3 +58,11 @@ cnn_runtime *test_runtime(void) {
     if (!rt) cr_assert_eq(cnn_runtime_create(&options, &rt, NULL), CNN_OK);
     return rt;
 }
+
+served_model *open_model(const char *spec) {
+    served_model *model = NULL;
+    model_error err = {0};
+    cr_assert_eq(served_model_open(test_runtime(), spec, NULL, &model, &err), MODEL_OK, "%s: %s",
+                 spec, err.message);
+    return model;
+}

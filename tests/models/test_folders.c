@@ -9,31 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *folder;
-
-static void make_folder(void) {
-    folder = folder_create();
-}
-
-static void drop_folder(void) {
-    folder_remove(folder);
-}
-
-TestSuite(folders, .init = make_folder, .fini = drop_folder);
+FOLDER_SUITE(folders);
 
 /* folder/NAME */
 static const char *in_folder(const char *name) {
     static char path[600];
     snprintf(path, sizeof path, "%s%s%s", folder, name[0] ? "/" : "", name);
     return path;
-}
-
-static served_model *open_path(const char *path) {
-    served_model *model = NULL;
-    model_error err = {0};
-    cr_assert_eq(served_model_open(test_runtime(), path, NULL, &model, &err), MODEL_OK, "%s: %s",
-                 path, err.message);
-    return model;
 }
 
 /* Opening folder/NAME says `part`, in which @ stands for the folder. */
@@ -81,7 +63,7 @@ static void write_clone(void) {
 
 static void expect_described(const char *path, const char *graph) {
     char origin[700];
-    served_model *model = open_path(in_folder(path));
+    served_model *model = open_model(in_folder(path));
     cr_expect_str_eq(served_model_name(model), "hub", "%s", path);
     cr_expect_str_eq(served_model_label(model, 2), "c", "%s", path);
     cr_expect_eq(served_model_spec(model)->size_h, 8, "%s", path);
@@ -163,7 +145,7 @@ Test(folders, a_sibling_of_a_name) {
 Test(folders, a_description_beside_the_graph_comes_first) {
     write_clone();
     folder_write_text(folder, "hub/onnx/model.json", "{\"labels\": [\"x\", \"y\", \"z\"]}");
-    served_model *model = open_path(in_folder("hub"));
+    served_model *model = open_model(in_folder("hub"));
     cr_expect_str_eq(served_model_label(model, 0), "x");
     served_model_unref(model);
 }
@@ -190,7 +172,7 @@ Test(folders, siblings_beside_the_description) {
 Test(folders, other_names_have_no_description) {
     write_description("");
     graph_write_exported(folder, "net.onnx", 3, 3);
-    served_model *model = open_path(in_folder("net.onnx"));
+    served_model *model = open_model(in_folder("net.onnx"));
     cr_expect_str_eq(served_model_label(model, 0), "class 0");
     cr_expect_str_eq(served_model_name(model), "net");
     served_model_unref(model);
@@ -239,7 +221,7 @@ Test(folders, a_wrong_version_beside_a_right_one) {
     graph_write_exported(folder, "m/2/model.onnx", 3, 3);
     graph_write_exported(folder, "m/v3/model.onnx", 3, 3);
     folder_write_text(folder, "m/assets/notes.txt", "no model");
-    served_model *model = open_path(in_folder("m"));
+    served_model *model = open_model(in_folder("m"));
     cr_expect_str_eq(served_model_version_text(model), "2");
     const model_warnings *warnings = served_model_warnings(model);
     cr_assert_eq(warnings->count, 1);
@@ -259,7 +241,7 @@ Test(folders, labels_in_model_json) {
     graph_write_exported(folder, "model.onnx", 3, 2);
     folder_write_text(folder, "labels.txt", "not\nthese\n");
     folder_write_text(folder, "model.json", "{\"labels\": [\"cat\", \"d\\u00f6g\"]}");
-    served_model *model = open_path(folder);
+    served_model *model = open_model(folder);
     cr_expect_str_eq(served_model_label(model, 1), "d\xc3\xb6g");
     served_model_unref(model);
     folder_write_text(folder, "model.json", "{\"labels\": [\"cat\"]}");
@@ -273,7 +255,7 @@ Test(folders, files_of_windows) {
     graph_write_exported(folder, "model.onnx", 3, 2);
     folder_write(folder, "labels.txt", labels, sizeof labels);
     folder_write(folder, "model.json", json, sizeof json);
-    served_model *model = open_path(folder);
+    served_model *model = open_model(folder);
     cr_expect_str_eq(served_model_label(model, 0), "cat");
     cr_expect_str_eq(served_model_label(model, 1), "d\xc3\xb6g");
     served_model_unref(model);
@@ -281,7 +263,7 @@ Test(folders, files_of_windows) {
                       "\xef\xbb\xbf"
                       "cat\r\nd\xc3\xb6g\r\n");
     folder_write_text(folder, "model.json", "\xef\xbb\xbf{}");
-    model = open_path(folder);
+    model = open_model(folder);
     cr_expect_str_eq(served_model_label(model, 0), "cat");
     served_model_unref(model);
     folder_write(folder, "labels.txt", labels, sizeof labels - 1);
@@ -306,7 +288,7 @@ static void expect_fed(cnn_dtype dtype, bool last, const char *json, const float
     const int64_t dims[2][4] = {{1, 3, 2, 1}, {1, 2, 1, 3}};
     graph_write_fed(folder, "model.onnx", dtype, 4, dims[last]);
     folder_write_text(folder, "model.json", json);
-    served_model *model = open_path(folder);
+    served_model *model = open_model(folder);
     cr_assert_eq(model_query_create(model, &(model_query_options){.top = 6}, &query, &err),
                  MODEL_OK, "%s", err.message);
     cr_assert_eq(image_encode_png(pixels, 1, 2, NULL, 0, &png, &size, NULL), IMAGE_OK);
@@ -364,7 +346,7 @@ Test(folders, floats_of_other_widths) {
 
 Test(folders, work_in_plain_code_is_said) {
     graph_write_half(folder, "model.onnx");
-    served_model *model = open_path(folder);
+    served_model *model = open_model(folder);
     const model_warnings *warnings = served_model_warnings(model);
     cr_assert_eq(warnings->count, 1);
     cr_expect_not_null(strstr(warnings->lines[0],

@@ -23,17 +23,7 @@ typedef struct huggingface_case {
 
 #include "huggingface_cases.h"
 
-static char *folder;
-
-static void make_folder(void) {
-    folder = folder_create();
-}
-
-static void drop_folder(void) {
-    folder_remove(folder);
-}
-
-TestSuite(huggingface, .init = make_folder, .fini = drop_folder);
+FOLDER_SUITE(huggingface);
 
 /* A folder of 3 classes with these files, NULL: without. */
 static void write_folder(const char *config, const char *preprocessor) {
@@ -42,14 +32,6 @@ static void write_folder(const char *config, const char *preprocessor) {
     graph_write_exported(folder, "model.onnx", 3, 3);
     if (config) folder_write_text(folder, "config.json", config);
     if (preprocessor) folder_write_text(folder, "preprocessor_config.json", preprocessor);
-}
-
-static served_model *open_folder(const char *path) {
-    served_model *model = NULL;
-    model_error err = {0};
-    cr_assert_eq(served_model_open(test_runtime(), path, NULL, &model, &err), MODEL_OK, "%s",
-                 err.message);
-    return model;
 }
 
 /* ---- tensors -------------------------------------------------------------------------------- */
@@ -79,7 +61,7 @@ static void compare_tensor(const huggingface_case *c, const float *tensor, size_
 
 static void check_case(const huggingface_case *c) {
     write_folder(c->config, c->preprocessor);
-    served_model *model = open_folder(folder);
+    served_model *model = open_model(folder);
     const image_spec *spec = served_model_spec(model);
     int height = 0, width = 0;
     cr_assert_eq(image_tensor_size(spec, c->width, c->height, &height, &width, NULL), IMAGE_OK);
@@ -109,7 +91,7 @@ Test(huggingface, tensors_are_those_of_transformers_and_timm) {
 static void expect_model(const char *config, model_activation activation, const char *first,
                          const char *last) {
     write_folder(config, VIT);
-    served_model *model = open_folder(folder);
+    served_model *model = open_model(folder);
     cr_expect_eq(served_model_activation(model), activation, "%s", config);
     cr_expect_str_eq(served_model_label(model, 0), first);
     cr_expect_str_eq(served_model_label(model, 2), last);
@@ -139,7 +121,7 @@ Test(huggingface, problem_type_chooses_the_activation) {
 Test(huggingface, one_class_is_a_sigmoid) {
     write_folder("{\"id2label\": {\"0\": \"cat\"}}", VIT);
     graph_write_exported(folder, "model.onnx", 3, 1);
-    served_model *model = open_folder(folder);
+    served_model *model = open_model(folder);
     cr_expect_eq(served_model_activation(model), MODEL_SIGMOID);
     cr_expect_str_eq(served_model_label(model, 0), "cat");
     served_model_unref(model);
@@ -148,7 +130,7 @@ Test(huggingface, one_class_is_a_sigmoid) {
 Test(huggingface, grey_models) {
     write_folder("{\"num_channels\": 1}", VIT);
     graph_write_exported(folder, "model.onnx", 1, 3);
-    served_model *model = open_folder(folder);
+    served_model *model = open_model(folder);
     cr_expect_eq(served_model_spec(model)->color, IMAGE_GRAY);
     cr_expect_eq(served_model_spec(model)->channels, 1);
     served_model_unref(model);
@@ -159,7 +141,7 @@ Test(huggingface, the_processor_may_follow_from_the_model) {
         "{\"do_normalize\": true, \"image_mean\": [0.485, 0.456, 0.406],"
         "\"image_std\": [0.229, 0.224, 0.225], \"size\": 28, \"resample\": 3}";
     write_folder("{\"model_type\": \"resnet\"}", old);
-    served_model *model = open_folder(folder);
+    served_model *model = open_model(folder);
     const image_spec *spec = served_model_spec(model);
     cr_expect(spec->resize == IMAGE_RESIZE_SHORTEST && spec->size_h == 32 && spec->crop_w == 28);
     cr_expect_eq(spec->filter, IMAGE_BICUBIC);
@@ -167,7 +149,7 @@ Test(huggingface, the_processor_may_follow_from_the_model) {
 }
 
 static void expect_side(int side) {
-    served_model *model = open_folder(folder);
+    served_model *model = open_model(folder);
     cr_expect_eq(served_model_spec(model)->size_h, side);
     served_model_unref(model);
 }
@@ -197,13 +179,13 @@ Test(huggingface, a_processor_of_several_parts) {
 Test(huggingface, model_json_and_labels_txt_win) {
     write_folder("{\"id2label\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"c\"}}", VIT);
     folder_write_text(folder, "labels.txt", "x\ny\nz\n");
-    served_model *model = open_folder(folder);
+    served_model *model = open_model(folder);
     cr_expect_str_eq(served_model_label(model, 1), "y");
     cr_expect_eq(served_model_spec(model)->size_h, 8);
     served_model_unref(model);
     folder_write_text(folder, "preprocessor_config.json", "{\"broken");
     folder_write_text(folder, "model.json", "{\"input\": {\"crop\": 16}}");
-    model = open_folder(folder);
+    model = open_model(folder);
     cr_expect_eq(served_model_spec(model)->crop_h, 16);
     cr_expect_eq(served_model_spec(model)->rounding, IMAGE_ROUND_NEAREST);
     served_model_unref(model);

@@ -6,25 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static char *folder;
-
-static void make_folder(void) {
-    folder = folder_create();
-}
-
-static void drop_folder(void) {
-    folder_remove(folder);
-}
-
-TestSuite(load, .init = make_folder, .fini = drop_folder);
-
-static served_model *open_folder(void) {
-    served_model *model = NULL;
-    model_error err = {0};
-    cr_assert_eq(served_model_open(test_runtime(), folder, NULL, &model, &err), MODEL_OK, "%s",
-                 err.message);
-    return model;
-}
+FOLDER_SUITE(load);
 
 static void expect_refused(const char *precision, const char *file, const char *message) {
     char want[600] = "";
@@ -38,7 +20,7 @@ static void expect_refused(const char *precision, const char *file, const char *
 
 static void expect_activation(model_activation want, size_t count, const char *const *ops) {
     graph_write_chain(folder, "model.onnx", ops, count);
-    served_model *model = open_folder();
+    served_model *model = open_model(folder);
     cr_expect_eq(served_model_activation(model), want, "%s ... %s", ops[0], ops[count - 1]);
     cr_expect_eq(served_model_class_count(model), 3);
     served_model_unref(model);

@@ -66,14 +66,6 @@ static bytes line_png(int width, int height, int first, int last) {
 
 /* ---- helpers ------------------------------------------------------------------------------ */
 
-static served_model *open_model(const char *name) {
-    served_model *model = NULL;
-    model_error err = {0};
-    cr_assert_eq(served_model_open(test_runtime(), name, NULL, &model, &err), MODEL_OK, "%s",
-                 err.message);
-    return model;
-}
-
 static model_code create_query(served_model *model, size_t top, const char *features,
                                model_query **out, model_error *err) {
     model_query_options options = {.top = top, .patterns = &features, .pattern_count = !!features};

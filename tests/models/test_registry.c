@@ -7,17 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *folder;
-
-static void make_folder(void) {
-    folder = folder_create();
-}
-
-static void drop_folder(void) {
-    folder_remove(folder);
-}
-
-TestSuite(registry, .init = make_folder, .fini = drop_folder);
+FOLDER_SUITE(registry);
 
 static void add_model(const char *name) {
     char path[300];

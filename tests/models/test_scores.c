@@ -9,17 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static char *folder;
-
-static void make_folder(void) {
-    folder = folder_create();
-}
-
-static void drop_folder(void) {
-    folder_remove(folder);
-}
-
-TestSuite(scores, .init = make_folder, .fini = drop_folder);
+FOLDER_SUITE(scores);
 
 /* A PNG of one black pixel. */
 static const unsigned char picture[] = {
@@ -28,14 +18,6 @@ static const unsigned char picture[] = {
     0x00, 0x90, 0x77, 0x53, 0xde, 0x00, 0x00, 0x00, 0x0c, 0x49, 0x44, 0x41, 0x54, 0x78,
     0x9c, 0x63, 0x60, 0x60, 0x60, 0x00, 0x00, 0x00, 0x04, 0x00, 0x01, 0xf6, 0x17, 0x38,
     0x55, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
-
-static served_model *open_folder(void) {
-    served_model *model = NULL;
-    model_error err = {0};
-    cr_assert_eq(served_model_open(test_runtime(), folder, NULL, &model, &err), MODEL_OK, "%s",
-                 err.message);
-    return model;
-}
 
 static const float logits[] = {1, -2, 0.5f, 3};
 /* softmax and sigmoid of them, by numpy in float64 */
@@ -58,7 +40,7 @@ static void classify(served_model *model, float *values) {
 
 static void expect_values(const float *want, size_t count, float tolerance) {
     float values[8] = {0};
-    served_model *model = open_folder();
+    served_model *model = open_model(folder);
     cr_assert_eq(served_model_class_count(model), count);
     classify(model, values);
     for (size_t i = 0; i < count; i++)
@@ -96,7 +78,7 @@ Test(scores, other_types_and_choices) {
 }
 
 static void expect_scores(const char *output, const char *tensor, const char *text) {
-    served_model *model = open_folder();
+    served_model *model = open_model(folder);
     const model_scores *scores = served_model_scores(model);
     cr_expect_str_eq(scores->output, output);
     cr_expect_str_eq(scores->tensor, tensor);
@@ -216,7 +198,7 @@ static bool doubts(served_model *model, int answers) {
 
 static served_model *open_head(size_t classes, const float *values, const char *nodes) {
     graph_write_heads(folder, classes, values, nodes, "y");
-    return open_folder();
+    return open_model(folder);
 }
 
 Test(scores, probabilities_that_nothing_tells_of_are_doubted_once) {
