@@ -322,7 +322,7 @@ typedef enum cnn_meaning {
 /* See cnn_output_meaning_find. */
 typedef struct cnn_output_meaning {
     cnn_meaning values;     /* of `scores`, each divided by `scale` */
-    double scale;           /* more than 0 */
+    double scale;           /* more than 0; of log probabilities also less */
     cnn_tensor_info scores; /* the tensor that holds the class scores; its name is owned */
     bool chosen;            /* the output only tells which of them are best */
     char *reason;           /* "Softmax 'probs' through Reshape, Clip"; owned */

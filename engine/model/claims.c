@@ -64,8 +64,8 @@ claim claim_of_input(const claims *c, const graph_node *node, size_t i) {
 }
 
 bool claim_is_probability(const claim *a) {
-    return a->known && !a->constant && isfinite(a->high) && a->high > 0 &&
-           (a->logarithm || fabs(a->low) <= EPSILON * a->high);
+    if (!a->known || a->constant || !isfinite(a->high)) return false;
+    return a->logarithm ? a->high != 0 : a->high > 0 && fabs(a->low) <= EPSILON * a->high;
 }
 
 /* The claim of input `i`, as it goes on to the node's result. */
@@ -323,11 +323,11 @@ static claim logarithm(const claims *c, const graph_node *node) {
 
 /* a times k. */
 static claim scaled(const claims *c, const graph_node *node, claim a, double k) {
-    if (k == 0 || (a.logarithm && k < 0)) return claim_nothing(c, node);
+    if (k == 0) return claim_nothing(c, node);
     double low = a.low * k, high = a.high * k;
     if (k < 0) a = mixed(a);
     a.low = a.logarithm ? 0 : fmin(low, high);
-    a.high = fmax(low, high);
+    a.high = a.logarithm ? high : fmax(low, high);
     return a;
 }
 

@@ -4,6 +4,7 @@
 #include "onnx/proto.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -92,8 +93,7 @@ static void expect_full(int opset, int classes, cnn_meaning values, double scale
     cnn_output_meaning *meaning = find(opset, classes, line);
     cr_expect_eq(meaning->values, values, "%s: %d, %s", line, (int)meaning->values,
                  meaning->reason);
-    cr_expect(meaning->scale > scale * 0.999 && meaning->scale < scale * 1.001, "%s: %g", line,
-              meaning->scale);
+    cr_expect(fabs(meaning->scale / scale - 1) < 1e-3, "%s: %g", line, meaning->scale);
     cr_expect_str_eq(meaning->scores.name, scores, "%s", line);
     cnn_output_meaning_free(meaning);
 }
@@ -161,7 +161,10 @@ Test(meaning, a_constant_factor) {
     EXPECT(UNKNOWN, "Sigmoid z s; Sub s+0.5 y");
     EXPECT(UNKNOWN, "Softmax z s; Add s+bias y");
     expect_full(13, 4, CNN_MEANING_LOG_PROBABILITY, 2, "y", "LogSoftmax z s; Mul s+2 y");
-    EXPECT(UNKNOWN, "LogSoftmax z s; Neg s y");
+    expect_full(13, 4, CNN_MEANING_LOG_PROBABILITY, -1, "y", "LogSoftmax z s; Neg s y");
+    expect_full(13, 4, CNN_MEANING_LOG_PROBABILITY, -2, "y", "LogSoftmax z s; Div s+-0.5 y");
+    EXPECT(PROBABILITY, "LogSoftmax z s; Neg s n; Neg n l; Exp l y");
+    EXPECT(UNKNOWN, "LogSoftmax z s; Neg s n; Exp n y");
     EXPECT(UNKNOWN, "LogSoftmax z s; Add s+1 y");
 }
 
