@@ -412,10 +412,15 @@ static int is_onnx_entry(const struct dirent *entry) {
 /* What a folder without a model has instead may be what was meant. */
 static const char *suggest_file(const char *path, char text[200]) {
     struct dirent **entries = NULL;
-    int count = scandir(path, &entries, is_onnx_entry, by_bytes);
+    int count = scandir(path, &entries, is_onnx_entry, by_bytes), file = 0;
+    while (file < count && !folder_has(path, entries[file]->d_name))
+        file++;
     text[0] = '\0';
-    if (count > 0)
+    if (file < count)
         snprintf(text, 200, "; give the file '%.100s' itself, or call it " GRAPH_FILE,
+                 entries[file]->d_name);
+    else if (count > 0)
+        snprintf(text, 200, "; '%.100s' in it is a folder, or a link that leads to no file",
                  entries[0]->d_name);
     free_entries(entries, count);
     return text;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 FOLDER_SUITE(folders);
 
@@ -181,6 +182,17 @@ Test(folders, other_names_have_no_description) {
     graph_write_exported(folder, "many/a/net.onnx", 3, 3);
     expect_registry(in_folder("many"), "many/a' is passed over: it holds neither model.onnx nor "
                                        "VERSION/model.onnx; give the file 'net.onnx' itself");
+}
+
+/* As where a cache's links were mounted without what they lead to. */
+Test(folders, what_is_called_like_a_graph_and_is_no_file) {
+    char path[700];
+    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    cr_assert_eq(symlink("../blobs/none", path), 0);
+    expect_refused("", "holds neither model.onnx nor VERSION/model.onnx; 'model.onnx' in it is a "
+                       "folder, or a link that leads to no file");
+    graph_write_exported(folder, "other.onnx", 3, 3);
+    expect_refused("", "give the file 'other.onnx' itself");
 }
 
 Test(folders, a_file_that_git_lfs_has_not_fetched) {
