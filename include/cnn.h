@@ -249,10 +249,10 @@ size_t cnn_model_weights_bytes(const cnn_model *model);
 
 /*
  * Every tensor of the original graph: its inputs, then what its nodes make, in execution order.
- * What depends on constants alone is left out, as is what cnn_model_left_out lists, and what stands
- * in the branches of an If whose condition is not known before there are shapes. Functions of the
- * file are written out: "call/name" is a tensor in the body of one. A plan gives any of them as an
- * output.
+ * What depends on constants alone is left out, as is what cnn_model_left_out lists, and, of an If
+ * whose condition is not known before there are shapes, what stands in a branch or serves but one.
+ * Functions of the file are written out: "call/name" is a tensor in the body of one. A plan gives
+ * any of them as an output.
  */
 size_t cnn_model_tensor_count(const cnn_model *model);
 /*

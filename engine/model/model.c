@@ -34,17 +34,37 @@ static bool makes_marked(const graph_node *node, const bool *marked) {
     return makes;
 }
 
-/* Marks the values that the outputs need whichever branches are chosen. */
-static void mark_certain(const graph *g, bool *marked) {
+static bool can_be_had(const graph *g, int value) {
+    cnn_error why;
+    return graph_check_value(g, value, &why) == CNN_OK;
+}
+
+/* Marks the values that the outputs need if each choice falls on that branch (0: then, 1: else), or
+ * on the other one where that is not to be had. */
+static void mark_needed(const graph *g, size_t branch, bool *marked) {
     for (size_t i = 0; i < g->output_count; i++)
         marked[g->outputs[i]] = true;
     for (size_t i = g->node_count; i-- > 0;) {
         const graph_node *node = g->nodes[i];
         if (!makes_marked(node, marked)) continue;
-        size_t certain = node->op == &op_choice ? 1 : node->input_count;
-        for (size_t j = 0; j < certain; j++)
-            if (node->inputs[j] >= 0) marked[node->inputs[j]] = true;
+        size_t skipped = SIZE_MAX;
+        if (node->op == &op_choice)
+            skipped = can_be_had(g, node->inputs[1 + branch]) ? 2 - branch : 1 + branch;
+        for (size_t j = 0; j < node->input_count; j++)
+            if (node->inputs[j] >= 0 && j != skipped) marked[node->inputs[j]] = true;
     }
+}
+
+/* Marks what is needed on either side of the choices, so nothing that stands in a branch. */
+static bool mark_certain(const graph *g, bool *marked) {
+    bool *other = calloc(g->value_count + 1, sizeof(*other));
+    if (!other) return false;
+    mark_needed(g, 0, marked);
+    mark_needed(g, 1, other);
+    for (size_t i = 0; i < g->value_count; i++)
+        marked[i] &= other[i];
+    free(other);
+    return true;
 }
 
 /* Constant nodes are left out: they are weights written in another way. */
@@ -65,7 +85,7 @@ static bool list_tensors(cnn_model *m) {
     bool ok = marked && cnn_grow((void **)&m->tensors, &capacity, g->input_count, sizeof(int));
     for (size_t i = 0; ok && i < g->input_count; i++)
         m->tensors[m->tensor_count++] = g->inputs[i];
-    if (ok) mark_certain(g, marked);
+    ok = ok && mark_certain(g, marked);
     for (size_t i = 0; ok && i < g->node_count; i++)
         if (makes_marked(g->nodes[i], marked)) ok = add_outputs(m, &capacity, g->nodes[i]);
     free(marked);

@@ -53,6 +53,11 @@ model_code explain_prepare(model_query *query, model_error *err) {
     while (tensor < model->tensor_count &&
            strcmp(model->tensors[tensor].name, query->head->features) != 0)
         tensor++;
+    if (tensor == model->tensor_count) /* of a branch that the size has chosen */
+        return model_fail(err, MODEL_BAD_REQUEST,
+                          "there is no class activation map of model '%.128s': its tensor '%.100s' "
+                          "is there for some sizes only",
+                          model->name, query->head->features);
     query->head_tensor = tensor;
     return MODEL_OK;
 }

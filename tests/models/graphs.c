@@ -117,6 +117,27 @@ void graph_write_averaging(const char *folder, const float bias[2], bool channel
         " \"std\": [1, 1, 1]}}");
 }
 
+static file branch(const char *nodes) {
+    file b = file_begin(13);
+    add_nodes(&b, nodes);
+    add_shapeless_output(&b, "result");
+    return b;
+}
+
+void graph_write_branches(const char *folder) {
+    file f = file_begin(13);
+    add_input(&f, "image", 4, (int64_t[]){1, 3, 4, 4});
+    set_raw(add_initializer(&f, "3", CNN_INT64, 0, NULL), &(int64_t){3}, 8);
+    set_raw(add_initializer(&f, "4", CNN_INT64, 0, NULL), &(int64_t){4}, 8);
+    add_nodes(&f, "Relu image seen; Shape image shape; Gather shape+3 width; Equal width+4 same");
+    Onnx__NodeProto *choice = add_node(&f, "If", "same", "scores");
+    set_graph(add_attribute(choice, "then_branch", 5),
+              branch("Relu seen inner; GlobalAveragePool inner result"));
+    set_graph(add_attribute(choice, "else_branch", 5), branch("GlobalAveragePool seen result"));
+    add_shapeless_output(&f, "scores");
+    write_file(folder, "model.onnx", &f);
+}
+
 void graph_write_chain(const char *folder, const char *name, const char *const *ops, size_t count) {
     char from[40] = "mean", inputs[60], to[40], node_name[40];
     file f = file_begin(13);

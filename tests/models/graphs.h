@@ -42,4 +42,10 @@ void graph_write_heads(const char *folder, size_t classes, const float *logits, 
  */
 void graph_write_averaging(const char *folder, const float bias[2], bool channels_last);
 
+/*
+ * image (1, 3, 4, 4) -> Relu -> seen -> If, by its extents -> scores (1, 3): one branch makes them
+ * of `seen` by a Relu (inner) and GlobalAveragePool, the other one by GlobalAveragePool alone.
+ */
+void graph_write_branches(const char *folder);
+
 #endif

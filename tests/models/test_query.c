@@ -439,6 +439,24 @@ Test(explain, map_of_the_best_class) {
     check_best_class(true);
 }
 
+/* The features stand in a branch, where no tensor can be asked for. */
+Test(explain, no_map_of_a_branch) {
+    char *folder = folder_create();
+    graph_write_branches(folder);
+    served_model *model = open_model(folder);
+    model_query *query = NULL;
+    model_error err = {0};
+    cr_expect_eq(explain(model, 0, 0, &query, &err), MODEL_BAD_REQUEST);
+    cr_expect_not_null(strstr(err.message, "its tensor 'inner' is there for some sizes only"), "%s",
+                       err.message);
+    const char *seen = "seen";
+    model_query_options options = {.patterns = &seen, .pattern_count = 1};
+    cr_expect_eq(model_query_create(model, &options, &query, &err), MODEL_OK, "%s", err.message);
+    model_query_free(query);
+    served_model_unref(model);
+    folder_remove(folder);
+}
+
 Test(explain, bias_decides_the_class_but_not_the_map) {
     char *folder = folder_create();
     graph_write_averaging(folder, (float[]){15, 0}, false);

@@ -339,6 +339,31 @@ Test(branches, are_chosen_by_sizes) {
     graph_free(g);
 }
 
+/* Of the tensors around an If, those that either branch reads are there whatever is chosen. */
+Test(branches, what_both_read_can_be_asked_for) {
+    cnn_runtime *rt;
+    cnn_model *model;
+    uint8_t *bytes;
+    char all[100] = "";
+    file f = by_extent(1, 3, "Neg", "Abs");
+    add_nodes(&f, "Relu x both; Sin x one");
+    Onnx__NodeProto *node = add_node(&f, "If", "same", "z");
+    set_branches(node, branch("Add", "both one", "t"), branch("Neg", "both", "e"));
+    add_output(&f, "z", 0, NULL);
+    size_t size = file_pack(&f, &bytes);
+    file_free(&f);
+    cr_assert_eq(cnn_runtime_create(&(cnn_runtime_options){.threads = 1}, &rt, &err), CNN_OK);
+    cr_assert_eq(cnn_model_load_memory(rt, bytes, size, &model, &err), CNN_OK, "%s", err.message);
+    free(bytes);
+    for (size_t i = 0; i < cnn_model_tensor_count(model); i++) {
+        strcat(all, i ? " " : "");
+        strcat(all, cnn_model_tensor(model, i, NULL, NULL));
+    }
+    cr_expect_str_eq(all, "x shape extent same y both z");
+    cnn_model_free(model);
+    cnn_runtime_free(rt);
+}
+
 /* Only one is right for each size: Squeeze needs an extent of 1. The other is not looked at. */
 Test(branches, that_are_not_chosen_are_not_checked) {
     graph *g = load(by_extent(0, 1, "Squeeze", "Unknown"));
