@@ -14,6 +14,8 @@
 
 /* Sums and constants this small, against the values' bounds, are there for numerical reasons. */
 #define EPSILON 1e-5
+/* Probabilities that are rounded to fewer whole numbers are decisions. */
+#define FEWEST_STEPS 9.5
 /* Elements of a constant that are looked at. */
 #define MAX_ELEMENTS ((size_t)1 << 20)
 
@@ -297,9 +299,17 @@ static claim odd(const claims *c, const graph_node *node) {
     return claim_between(c, node, -1, 1, node->inputs[0]);
 }
 
-/* Softplus, Abs. */
+/* Softplus, Abs, Sqrt. */
 static claim positive(const claims *c, const graph_node *node) {
     return claim_between(c, node, 0, INFINITY, -1);
+}
+
+/* Not negative where the base is not, or the exponent is even. */
+static claim power(const claims *c, const graph_node *node) {
+    claim x = claim_of_input(c, node, 0), k = claim_of_input(c, node, 1);
+    bool even = k.constant && k.low == k.high && fmod(k.low, 2) == 0;
+    bool fits = even || (x.known && !x.logarithm && x.low >= 0);
+    return fits ? positive(c, node) : claim_nothing(c, node);
 }
 
 static claim exponential(const claims *c, const graph_node *node) {
@@ -569,6 +579,15 @@ static claim largest(const claims *c, const graph_node *node) {
     return reduced(c, node, a, &r);
 }
 
+/* Ceil, Floor, Round. Whole percents mean the same; of values up to 1 a decision is left. */
+static claim rounded(const claims *c, const graph_node *node) {
+    claim a = pass(c, node, 0);
+    if (a.chosen >= 0) return a;
+    if (!claim_is_probability(&a) || a.logarithm) return claim_nothing(c, node);
+    a.shares = false;
+    return a.high < FEWEST_STEPS ? choice(c, node) : a;
+}
+
 /* ---- the walk ---- */
 
 static const struct {
@@ -579,6 +598,7 @@ static const struct {
     {"Add", add},
     {"ArgMax", choice},
     {"Cast", view},
+    {"Ceil", rounded},
     {"Clip", clip},
     {"Concat", concat},
     {"DequantizeLinear", dequantize},
@@ -587,6 +607,7 @@ static const struct {
     {"Erf", odd},
     {"Exp", exponential},
     {"Flatten", view},
+    {"Floor", rounded},
     {"Gather", gather},
     {"GatherElements", gather_elements},
     {"GatherND", gather_elements},
@@ -604,18 +625,21 @@ static const struct {
     {"Min", clip},
     {"Mul", multiply},
     {"Neg", negate},
+    {"Pow", power},
     {"Reciprocal", reciprocal},
     {"ReduceMax", largest},
     {"ReduceMean", mean},
     {"ReduceSum", add_up},
     {"Relu", relu},
     {"Reshape", view},
+    {"Round", rounded},
     {"Sigmoid", sigmoid},
     {"Slice", part},
     {"Softmax", softmax},
     {"Softplus", positive},
     {"Softsign", odd},
     {"Split", part},
+    {"Sqrt", positive},
     {"Squeeze", view},
     {"Sub", subtract},
     {"Sum", total},

@@ -148,6 +148,18 @@ Test(meaning, what_keeps_it) {
     EXPECT(PROBABILITY, "LogSoftmax z s; Exp s y");
 }
 
+/* Whole percents are what was there; 0 and 1 only tell what was chosen. */
+Test(meaning, rounding) {
+    EXPECT_TIMES(100, "Softmax z s; Mul s+100 m; Round m y");
+    EXPECT_TIMES(1, "Softmax z s; Mul s+100 m; Floor m r; Div r+100 y");
+    EXPECT_BEHIND(PROBABILITY, "s", "Sigmoid z s; Round s y");
+    EXPECT(UNKNOWN, "Round z y");
+    EXPECT(PROBABILITY, "Softmax z s; Pow s+2 q; ReduceSum q+i1 t; Div q+t y");
+    EXPECT(PROBABILITY, "Pow z+2 q; ReduceSum q+i1 t; Div q+t y");
+    EXPECT(UNKNOWN, "Pow z+3 q; ReduceSum q+i1 t; Div q+t y");
+    EXPECT(UNKNOWN, "Softmax z s; Pow s+2 y");
+}
+
 Test(meaning, a_constant_factor) {
     EXPECT_TIMES(100, "Softmax z s; Mul s+100 y");
     EXPECT_TIMES(100, "Softmax z s; Mul 100+s y");
