@@ -50,7 +50,7 @@ struct scope {
 
 /* Where a value comes from: a node or an initializer of a scope, by number; -1: neither. */
 typedef struct maker {
-    scope *scope;
+    scope *scope; /* every value has one */
     int node, initializer;
     bool needed;  /* by an output */
     bool dropped; /* only outputs that cannot be computed need it */

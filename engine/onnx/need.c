@@ -1,6 +1,7 @@
 /* What the outputs need, from them back: see loader.h. */
 #include "onnx/loader.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 cnn_status loader_need(loader *l, int value, cnn_error *err) {
@@ -73,6 +74,7 @@ static cnn_status supply(loader *l, int value) {
     cnn_error why;
     cnn_status status = CNN_OK;
     maker m = l->makers[value];
+    assert(m.scope);
     for (scope *before = NULL; status == CNN_OK && m.node >= 0 && m.scope != before;
          m = l->makers[value]) {
         before = m.scope;
