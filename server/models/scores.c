@@ -212,28 +212,27 @@ static model_code choose_any(const served_model *model, candidates *all, size_t 
 
 /* ---- what is done to them ----------------------------------------------------------------- */
 
-/* What the graph says, unless model.json does; what other files say is about logits. */
-static void choose_activation(const model_config *config, const candidate *it, model_scores *out) {
+/* What makes probabilities of logits: what a file says, else what suits them. */
+static model_activation of_logits(const model_config *config, const candidate *it) {
     static const model_activation given[] = {[CONFIG_SOFTMAX] = MODEL_SOFTMAX,
                                              [CONFIG_SIGMOID] = MODEL_SIGMOID,
                                              [CONFIG_NONE] = MODEL_NONE};
+    if (config->activation != CONFIG_AUTO) return given[config->activation];
+    bool apart = it->classes == 1 || it->meaning->values == CNN_MEANING_LOGIT;
+    return apart ? MODEL_SIGMOID : MODEL_SOFTMAX;
+}
+
+/* What the graph says, unless model.json does; what other files say is about logits. */
+static void choose_activation(const model_config *config, const candidate *it, model_scores *out) {
     const cnn_output_meaning *meaning = it->meaning;
     bool silent = config->activation == CONFIG_AUTO;
     out->given = !silent && strcmp(config->file, MODEL_CONFIG_FILE) == 0;
     out->scale = out->given ? 1 : meaning->scale;
-    if (out->given)
-        out->activation = given[config->activation];
-    else if (meaning->values == CNN_MEANING_PROBABILITY)
-        out->activation = MODEL_NONE;
-    else if (meaning->values == CNN_MEANING_LOG_PROBABILITY)
-        out->activation = MODEL_EXP;
-    else if (!silent)
-        out->activation = given[config->activation];
-    else if (it->classes == 1 || meaning->values == CNN_MEANING_LOGIT)
-        out->activation = MODEL_SIGMOID;
-    else
-        out->activation = MODEL_SOFTMAX;
     out->assumed = silent && meaning->values == CNN_MEANING_UNKNOWN;
+    out->activation = of_logits(config, it);
+    if (out->given) return;
+    if (meaning->values == CNN_MEANING_PROBABILITY) out->activation = MODEL_NONE;
+    if (meaning->values == CNN_MEANING_LOG_PROBABILITY) out->activation = MODEL_EXP;
 }
 
 static const char *values_word(cnn_meaning values, model_activation activation) {
