@@ -194,7 +194,7 @@ Test(decode, survives_malformed) {
 }
 
 static bool same_picture(const image *a, const image *b) {
-    return a->width == b->width && a->height == b->height &&
+    return a->pixels && b->pixels && a->width == b->width && a->height == b->height &&
            memcmp(a->pixels, b->pixels, (size_t)a->width * (size_t)a->height * 3) == 0;
 }
 
