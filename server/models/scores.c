@@ -267,7 +267,9 @@ static char *explain(const model_config *config, const cnn_output_meaning *meani
     if (scores->given) buffer_printf(&out, ", as %s says", config->file);
     if (scores->activation == MODEL_SOFTMAX && classes == 1)
         buffer_printf(&out, ", which makes 1 of any single score");
-    char *text = buffer_failed(&out) ? NULL : strndup(out.data, out.size);
+    buffer_append_char(&out, '\0');
+    size_t size;
+    char *text = buffer_failed(&out) ? NULL : buffer_take(&out, &size);
     buffer_free(&out);
     return text;
 }
