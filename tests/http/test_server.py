@@ -1004,6 +1004,7 @@ class StartAndStop(unittest.TestCase):
         server.request("POST", "/v1/classify", ONE)
         self.assertEqual(server.request("GET", "/v1/models/digits").json()["memory"], memory)
 
+    @unittest.skipIf(b"__tsan_init" in pathlib.Path(PROGRAM).read_bytes(), "ThreadSanitizer has a thread that keeps waking up")
     def test_an_idle_server_uses_no_cpu(self):
         """Its threads sleep until something comes: nothing wakes them up in the meantime."""
         server = self.start("--threads", "2", "--log-level", "warn")
