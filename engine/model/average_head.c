@@ -151,13 +151,9 @@ cnn_status cnn_average_head_find(const cnn_model *model, size_t output,
                                  const cnn_shape *input_shapes, cnn_average_head **out,
                                  cnn_error *err) {
     if (!out) return cnn_fail(err, CNN_INVALID_ARGUMENT, "out must be given");
-    cnn_status status = model_has_output(model, output, err);
-    if (status != CNN_OK) return status;
     graph *g;
     claims c = {0};
-    const char *name = cnn_model_output(model, output).name;
-    cnn_plan_options options = {.input_shapes = input_shapes, .outputs = &name, .output_count = 1};
-    status = model_bind(model, &options, &g, err);
+    cnn_status status = model_bind_output(model, output, input_shapes, true, &g, err);
     if (status != CNN_OK) return status;
     graph_update_uses(g);
     status = pass_global_pool(g, err);

@@ -113,13 +113,9 @@ cnn_status cnn_output_meaning_find(const cnn_model *model, size_t output,
                                    const cnn_shape *input_shapes, cnn_output_meaning **out,
                                    cnn_error *err) {
     if (!out) return cnn_fail(err, CNN_INVALID_ARGUMENT, "out must be given");
-    cnn_status status = model_has_output(model, output, err);
-    if (status != CNN_OK) return status;
     graph *g;
     claims c = {0};
-    const char *name = cnn_model_output(model, output).name;
-    cnn_plan_options options = {.input_shapes = input_shapes, .outputs = &name, .output_count = 1};
-    status = model_bind_shapes(model, &options, &g, err);
+    cnn_status status = model_bind_output(model, output, input_shapes, false, &g, err);
     if (status != CNN_OK) return status;
     cnn_output_meaning *meaning = calloc(1, sizeof *meaning);
     if (!meaning) status = cnn_fail_memory(err, sizeof *meaning);

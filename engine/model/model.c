@@ -188,7 +188,7 @@ cnn_tensor_info cnn_model_output(const cnn_model *model, size_t index) {
     return info_of(&model->graph->values[model->graph->outputs[index]]);
 }
 
-cnn_status model_has_output(const cnn_model *model, size_t output, cnn_error *err) {
+static cnn_status check_output(const cnn_model *model, size_t output, cnn_error *err) {
     if (!model) return cnn_fail(err, CNN_INVALID_ARGUMENT, "model must be given");
     if (output < model->graph->output_count) return CNN_OK;
     return cnn_fail(err, CNN_INVALID_ARGUMENT, "there is no output %zu, the model has %zu", output,
@@ -196,7 +196,7 @@ cnn_status model_has_output(const cnn_model *model, size_t output, cnn_error *er
 }
 
 cnn_status cnn_model_output_check(const cnn_model *model, size_t index, cnn_error *err) {
-    cnn_status status = model_has_output(model, index, err);
+    cnn_status status = check_output(model, index, err);
     return status != CNN_OK ? status
                             : graph_check_value(model->graph, model->graph->outputs[index], err);
 }
@@ -290,9 +290,13 @@ cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, g
     return bind_with(graph_bind, true, model, options, out, err);
 }
 
-cnn_status model_bind_shapes(const cnn_model *model, const cnn_plan_options *options, graph **out,
-                             cnn_error *err) {
-    return bind_with(graph_bind, false, model, options, out, err);
+cnn_status model_bind_output(const cnn_model *model, size_t output, const cnn_shape *input_shapes,
+                             bool load, graph **out, cnn_error *err) {
+    cnn_status status = check_output(model, output, err);
+    if (status != CNN_OK) return status;
+    const char *name = cnn_model_output(model, output).name;
+    cnn_plan_options options = {.input_shapes = input_shapes, .outputs = &name, .output_count = 1};
+    return bind_with(graph_bind, load, model, &options, out, err);
 }
 
 cnn_status model_bind_what_can(const cnn_model *model, const cnn_plan_options *options, graph **out,

@@ -20,16 +20,15 @@ struct cnn_tensor {
 };
 
 cnn_model *model_ref(cnn_model *model);
-/* CNN_INVALID_ARGUMENT unless there is a model, and it has an output of that number. */
-cnn_status model_has_output(const cnn_model *model, size_t output, cnn_error *err);
 
 /* A copy of the model's graph, bound as the options say. */
 cnn_status model_bind(const cnn_model *model, const cnn_plan_options *options, graph **out,
                       cnn_error *err);
-/* The same for who wants types, shapes and small constants only: large ones may be left in files.
- */
-cnn_status model_bind_shapes(const cnn_model *model, const cnn_plan_options *options, graph **out,
-                             cnn_error *err);
+/* A copy that leads to graph output `output` only. `load`: also large constants, which who wants
+ * types, shapes and small constants leaves in their files. CNN_INVALID_ARGUMENT
+ * unless there is a model, and it has that output. */
+cnn_status model_bind_output(const cnn_model *model, size_t output, const cnn_shape *input_shapes,
+                             bool load, graph **out, cnn_error *err);
 /* As model_bind, without outputs that cannot be computed, as long as there are others. */
 cnn_status model_bind_what_can(const cnn_model *model, const cnn_plan_options *options, graph **out,
                                cnn_error *err);
